@@ -1,0 +1,2 @@
+//! Criterion benchmarks, one module a stage.
+fn main() {}

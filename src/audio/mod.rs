@@ -1,0 +1,1 @@
+//! Audio files to segments of mono samples at the model's rate.

@@ -1,0 +1,2 @@
+//! The soundseek binary.
+fn main() {}

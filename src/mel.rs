@@ -1,0 +1,1 @@
+//! Log-mel spectrograms as the CLAP reference computes them.

@@ -1,0 +1,1 @@
+//! CLAP: the dual encoder of sounds and texts.

@@ -1,0 +1,3 @@
+//! The integration tests of `soundseek`, one binary.
+//!
+//! Each module says in its first lines what belongs in it.
