@@ -1,0 +1,388 @@
+//! Weight files: mapped safetensors, or PyTorch's zip pickles.
+//!
+//! A file is opened once and used twice. At load the network's constructors run against its header
+//! alone: every tensor they ask for is checked for presence, shape and number format, and no
+//! weight is read. When a tower is first needed the same constructors run again and get values,
+//! which are checked to be finite. So the list of needed tensors exists once, in the constructors,
+//! and a text query never converts the audio encoder. This is the only file that may say `unsafe`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::pickle::PthTensors;
+use candle_core::{DType, Shape, Storage, Tensor};
+use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
+use memmap2::Mmap;
+use safetensors::tensor::{Metadata, SafeTensors};
+
+use super::LoadError;
+use super::checkpoint::{Checkpoint, File, PICKLE, SAFETENSORS};
+
+/// The length field in front of a safetensors header, in bytes.
+const LENGTH_FIELD: usize = 8;
+
+/// An opened weight file.
+pub(super) struct Weights {
+    file: String,
+    source: Source,
+}
+
+enum Source {
+    Safetensors {
+        bytes: Bytes,
+        data_start: usize,
+        header: Box<Metadata>,
+    },
+    Pickle(PthTensors),
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    BuiltIn(&'static [u8]),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::BuiltIn(bytes) => bytes,
+        }
+    }
+}
+
+impl Weights {
+    /// Opens `model.safetensors`, or `pytorch_model.bin` where that is the only one.
+    pub(super) fn open(checkpoint: &Checkpoint) -> Result<Weights, LoadError> {
+        if let Some(found) = checkpoint.find(SAFETENSORS) {
+            let file = checkpoint.path_of(SAFETENSORS);
+            let bytes = match found {
+                File::BuiltIn(bytes) => Bytes::BuiltIn(bytes),
+                File::OnDisk(path) => {
+                    Bytes::Mapped(map(&path).map_err(|source| LoadError::Unreadable {
+                        file: file.clone(),
+                        source,
+                    })?)
+                }
+            };
+            return Weights::from_safetensors(file, bytes);
+        }
+        match checkpoint.find(PICKLE) {
+            Some(File::OnDisk(path)) => Weights::from_pickle(checkpoint.path_of(PICKLE), &path),
+            _ => Err(LoadError::MissingFile {
+                folder: checkpoint.location(),
+                wanted: "model.safetensors or pytorch_model.bin",
+            }),
+        }
+    }
+
+    fn from_safetensors(file: String, bytes: Bytes) -> Result<Weights, LoadError> {
+        match SafeTensors::read_metadata(&bytes) {
+            Ok((header_length, header)) => {
+                let data_start = LENGTH_FIELD + header_length;
+                let source = Source::Safetensors {
+                    bytes,
+                    data_start,
+                    header: Box::new(header),
+                };
+                Ok(Weights { file, source })
+            }
+            Err(error) => Err(match described_length(&bytes) {
+                Some(described) if described != bytes.len() as u64 => LoadError::Weights {
+                    file,
+                    expected: format!("{described} bytes, as its header says"),
+                    found: format!("{} bytes", bytes.len()),
+                },
+                _ => LoadError::Weights {
+                    file,
+                    expected: "a safetensors file".to_owned(),
+                    found: format!("{} bytes with a bad header ({error})", bytes.len()),
+                },
+            }),
+        }
+    }
+
+    fn from_pickle(file: String, path: &std::path::Path) -> Result<Weights, LoadError> {
+        let bad = |found: String| LoadError::Weights {
+            file: file.clone(),
+            expected: "a state dict that PyTorch 1.6 or later wrote (a zip with a pickle)".into(),
+            found,
+        };
+        let length = std::fs::metadata(path)
+            .map_err(|source| LoadError::Unreadable {
+                file: file.clone(),
+                source,
+            })?
+            .len();
+        let tensors = PthTensors::new(path, None)
+            .map_err(|error| bad(format!("{length} bytes that are none ({error})")))?;
+        if tensors.tensor_infos().is_empty() {
+            return Err(bad(
+                "no tensor at its top level; save model.state_dict() itself".into(),
+            ));
+        }
+        for (name, info) in tensors.tensor_infos() {
+            let elements = info
+                .layout
+                .dims()
+                .iter()
+                .try_fold(1usize, |n, &d| n.checked_mul(d));
+            let size = elements.and_then(|n| n.checked_mul(info.dtype.size_in_bytes()));
+            if size.is_none_or(|size| size as u64 > length) {
+                return Err(bad(format!(
+                    "tensor {name} of shape {:?} in a file of {length} bytes",
+                    info.layout.dims()
+                )));
+            }
+        }
+        Ok(Weights {
+            file,
+            source: Source::Pickle(tensors),
+        })
+    }
+
+    /// The file, as error texts name it.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Runs a constructor against the header alone: checks all it asks for and reads no weight.
+    pub(super) fn check<T>(
+        self: &Arc<Self>,
+        construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
+    ) -> Result<(), LoadError> {
+        self.run(false, &candle_core::Device::Cpu, construct)
+            .map(|_| ())
+    }
+
+    /// Runs a constructor with the weights' values, on `device`, as 32-bit floats.
+    pub(super) fn build<T>(
+        self: &Arc<Self>,
+        device: &candle_core::Device,
+        construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
+    ) -> Result<T, LoadError> {
+        self.run(true, device, construct)
+    }
+
+    fn run<T>(
+        self: &Arc<Self>,
+        values: bool,
+        device: &candle_core::Device,
+        construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
+    ) -> Result<T, LoadError> {
+        let refusal = Arc::new(Mutex::new(None));
+        let reader = Reader {
+            weights: Arc::clone(self),
+            values,
+            refusal: Arc::clone(&refusal),
+        };
+        let vb = VarBuilder::from_backend(Box::new(reader), DType::F32, device.clone());
+        construct(vb).map_err(|source| {
+            let refused = refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            refused.unwrap_or_else(|| LoadError::Network {
+                file: self.file.clone(),
+                source,
+            })
+        })
+    }
+
+    /// Shape and number format of a tensor; the format is an error text where it is not read.
+    fn describe(&self, name: &str) -> Option<(Vec<usize>, Result<DType, String>)> {
+        match &self.source {
+            Source::Safetensors { header, .. } => {
+                let info = header.info(name)?;
+                let dtype = DType::try_from(info.dtype).map_err(|_| format!("{:?}", info.dtype));
+                Some((info.shape.clone(), dtype))
+            }
+            Source::Pickle(tensors) => {
+                let info = tensors.tensor_infos().get(name)?;
+                Some((info.layout.dims().to_vec(), Ok(info.dtype)))
+            }
+        }
+    }
+
+    fn check_tensor(&self, name: &str, expected: &[usize]) -> Result<DType, LoadError> {
+        let (file, tensor) = (self.file.clone(), name.to_owned());
+        let expected = expected.to_vec();
+        match self.describe(name) {
+            None => Err(LoadError::MissingTensor {
+                file,
+                tensor,
+                expected,
+            }),
+            Some((found, _)) if found != expected => Err(LoadError::TensorShape {
+                file,
+                tensor,
+                expected,
+                found,
+            }),
+            Some((_, Ok(dtype @ (DType::F16 | DType::BF16 | DType::F32 | DType::F64)))) => {
+                Ok(dtype)
+            }
+            Some((_, dtype)) => {
+                let found = dtype.map_or_else(|name| name, |dtype| dtype.as_str().to_uppercase());
+                Err(LoadError::TensorDtype {
+                    file,
+                    tensor,
+                    found,
+                })
+            }
+        }
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let dtype = self.check_tensor(name, shape)?;
+        let network = |source| LoadError::Network {
+            file: self.file.clone(),
+            source,
+        };
+        let cpu = candle_core::Device::Cpu;
+        let raw = match &self.source {
+            Source::Safetensors {
+                bytes,
+                data_start,
+                header,
+            } => {
+                let info = header.info(name).expect("check_tensor found the tensor");
+                let (start, end) = info.data_offsets;
+                let data = &bytes[data_start + start..data_start + end];
+                Tensor::from_raw_buffer(data, dtype, shape, &cpu)
+            }
+            Source::Pickle(tensors) => tensors.get(name).map_err(network)?.map_or_else(
+                || {
+                    Err(candle_core::Error::CannotFindTensor {
+                        path: name.to_owned(),
+                    })
+                },
+                Ok,
+            ),
+        };
+        let tensor = raw
+            .and_then(|raw| raw.to_dtype(DType::F32)?.contiguous())
+            .map_err(network)?;
+        match first_not_finite(&tensor).map_err(network)? {
+            None => Ok(tensor),
+            Some((index, found)) => {
+                let (file, tensor) = (self.file.clone(), name.to_owned());
+                Err(LoadError::NotFinite {
+                    file,
+                    tensor,
+                    index,
+                    found,
+                })
+            }
+        }
+    }
+}
+
+/// Maps a weight file.
+#[expect(unsafe_code, reason = "a mapped file is unsafe by its nature")]
+fn map(path: &std::path::Path) -> std::io::Result<Mmap> {
+    let file = std::fs::File::open(path)?;
+    // SAFETY: nothing here writes to the file. Another program that rewrites a checkpoint in place
+    // while it is in use can change the weights or end the process, as it can with any program
+    // that maps safetensors; replacing the file, as downloads do, is harmless.
+    unsafe { Mmap::map(&file) }
+}
+
+/// The length that a safetensors header describes, if it is whole: what a truncated file should
+/// have.
+fn described_length(bytes: &[u8]) -> Option<u64> {
+    let header_length = u64::from_le_bytes(bytes.get(..LENGTH_FIELD)?.try_into().ok()?);
+    let end = usize::try_from(header_length)
+        .ok()?
+        .checked_add(LENGTH_FIELD)?;
+    let header: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(bytes.get(LENGTH_FIELD..end)?).ok()?;
+    let data_end = header
+        .values()
+        .filter_map(|entry| entry.get("data_offsets")?.get(1)?.as_u64())
+        .max()?;
+    data_end.checked_add(end as u64)
+}
+
+/// The first NaN or infinity of a contiguous f32 tensor on the CPU, and its position.
+fn first_not_finite(tensor: &Tensor) -> candle_core::Result<Option<(usize, f32)>> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Ok(None);
+    };
+    let values =
+        &storage.as_slice::<f32>()?[layout.start_offset()..][..layout.shape().elem_count()];
+    Ok(values
+        .iter()
+        .position(|x| !x.is_finite())
+        .map(|index| (index, values[index])))
+}
+
+/// The weights as candle's constructors ask for them. Candle carries errors as text, so the typed
+/// one waits in `refusal` until the constructor has returned.
+struct Reader {
+    weights: Arc<Weights>,
+    values: bool,
+    refusal: Arc<Mutex<Option<LoadError>>>,
+}
+
+impl SimpleBackend for Reader {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: candle_nn::Init,
+        _: DType,
+        device: &candle_core::Device,
+    ) -> candle_core::Result<Tensor> {
+        let answer = if self.values {
+            self.weights.tensor(name, shape.dims())
+        } else {
+            self.weights
+                .check_tensor(name, shape.dims())
+                .map(|_| ())
+                .and_then(|()| {
+                    // One zero seen from everywhere: the shape without its memory.
+                    Tensor::zeros((), DType::F32, device)
+                        .and_then(|zero| zero.broadcast_as(shape))
+                        .map_err(|source| LoadError::Network {
+                            file: self.weights.file.clone(),
+                            source,
+                        })
+                })
+        };
+        match answer {
+            Ok(tensor) => tensor.to_device(device),
+            Err(error) => {
+                let carried = candle_core::Error::msg(&error);
+                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(carried)
+            }
+        }
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &candle_core::Device,
+    ) -> candle_core::Result<Tensor> {
+        let shape = self
+            .weights
+            .describe(name)
+            .map(|(shape, _)| shape)
+            .unwrap_or_default();
+        self.get(
+            Shape::from(shape),
+            name,
+            candle_nn::Init::Const(0.0),
+            dtype,
+            device,
+        )
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.weights.describe(name).is_some()
+    }
+}
