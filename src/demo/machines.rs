@@ -1,0 +1,96 @@
+//! Engines, rotors and clockwork, and the noises of recording machines themselves.
+
+use std::f32::consts::TAU;
+
+use super::synth::{Mode, Signal, Studio, decay, gate};
+
+/// Four cylinders that idle, then rev: uneven pulses through the exhaust's resonances.
+pub(super) fn car_engine(studio: &mut Studio) -> Signal {
+    let revs = |t: f32| 27.0 + 55.0 * gate(t - 1.2, 0.7, 2.6, 0.9).powi(2);
+    let uneven = studio.wander(4.5, 14.0);
+    let pulses = studio.saw(4.5, revs).with(0.0, 0.5, &studio.saw(4.5, |t| 0.5 * revs(t)));
+    let intake = studio.noise(4.5).lowpass(|_| 900.0, 0.7);
+    let exhaust = pulses.follow(&uneven, 0.7, 1.0).with(0.0, 0.35, &intake).saturate(1.5);
+    exhaust.formants(&[(75.0, 1.0, 1.5), (160.0, 1.0, 2.0), (420.0, 0.5, 2.0), (1100.0, 0.25, 1.5)])
+}
+
+/// Blades slap the air eleven times a second under a turbine's whine.
+pub(super) fn helicopter(studio: &mut Studio) -> Signal {
+    let slap = |t: f32| decay((t * 11.0).fract() / 11.0, 0.022);
+    let blades = studio.noise(5.0).lowpass(|t| 250.0 + 1500.0 * slap(t), 0.7).shape(|t| 0.12 + slap(t));
+    let thump = studio.sine(5.0, |t| 55.0 + 35.0 * slap(t)).shape(slap);
+    let turbine = studio.saw(5.0, |_| 410.0).bandpass(|_| 2400.0, 3.0);
+    blades.with(0.0, 0.6, &thump).with(0.0, 0.06, &turbine)
+}
+
+pub(super) fn clock_ticking(studio: &mut Studio) -> Signal {
+    let tick = |studio: &mut Studio, hz: f32| {
+        let modes = [(hz, 1.0, 0.006), (1.73 * hz, 0.7, 0.004), (2.9 * hz, 0.5, 0.003)];
+        let wheel = studio.strike(0.1, &modes.map(|(hz, level, decay)| Mode { hz, level, decay }));
+        let catch = studio.noise(0.1).highpass(3500.0, 0.7).shape(|t| decay(t, 0.0015));
+        wheel.with(0.0, 0.8, &catch)
+    };
+    let (tick, tock) = (tick(studio, 2600.0), tick(studio, 1900.0));
+    (0..8).fold(studio.silence(4.0), |clock, beat| {
+        clock.with(0.5 * beat as f32, 1.0, if beat % 2 == 0 { &tick } else { &tock })
+    })
+    .reverb(0.2, 0.15)
+}
+
+pub(super) fn vinyl_crackle(studio: &mut Studio) -> Signal {
+    let dust = studio.scatter(5.0, 40.0, |studio| {
+        let (level, length) = (studio.between(0.15, 1.0), studio.between(0.0002, 0.001));
+        studio.noise(0.01).highpass(900.0, 0.7).shape(|t| decay(t, length)).gain(level.powi(3))
+    });
+    let groove = studio.noise(5.0).bandpass(|_| 2500.0, 0.4).gain(0.02);
+    let rumble = studio.noise(5.0).lowpass(|_| 60.0, 0.7).gain(0.12);
+    groove.with(0.0, 1.0, &dust).with(0.0, 1.0, &rumble)
+}
+
+pub(super) fn white_noise(studio: &mut Studio) -> Signal {
+    studio.noise(3.0)
+}
+
+/// An electric drill: a commutator motor that spins up, strains and stops.
+pub(super) fn power_drill(studio: &mut Studio) -> Signal {
+    let speed = |t: f32| 380.0 * gate(t, 0.35, 3.4, 0.6) - 60.0 * gate(t - 1.0, 0.2, 1.4, 0.2);
+    let motor = studio.saw(3.5, speed).with(0.0, 0.7, &studio.saw(3.5, |t| 3.02 * speed(t)));
+    let gears = studio.noise(3.5).bandpass(|t| 9.0 * speed(t), 2.0);
+    motor.with(0.0, 1.2, &gears).saturate(1.5).bandpass(|_| 1800.0, 0.4).shape(|t| speed(t) / 380.0)
+}
+
+/// A mains transformer: even harmonics of 50 Hz, for iron swells twice a cycle.
+pub(super) fn electric_hum(studio: &mut Studio) -> Signal {
+    studio.draw(3.0, |t| {
+        [(100.0, 1.0), (200.0, 0.6), (300.0, 0.35), (400.0, 0.3), (600.0, 0.15), (50.0, 0.4)]
+            .iter()
+            .map(|&(hz, level)| level * (TAU * hz * t).sin())
+            .sum()
+    })
+}
+
+pub(super) fn keyboard_typing(studio: &mut Studio) -> Signal {
+    let mut typing = studio.silence(3.5);
+    let mut at = 0.05;
+    while at < 3.3 {
+        let (hz, level) = (studio.between(1800.0, 3200.0), studio.between(0.5, 1.0));
+        let down = studio.noise(0.05).bandpass(|_| hz, 1.2).shape(|t| decay(t, 0.004));
+        let up = studio.noise(0.05).bandpass(|_| 1.4 * hz, 1.2).shape(|t| decay(t, 0.003));
+        let desk = studio.sine(0.05, |_| 210.0).shape(|t| decay(t, 0.012));
+        typing = typing.with(at, level, &down).with(at, 0.25 * level, &desk).with(at + 0.07, 0.4 * level, &up);
+        at += studio.between(0.09, 0.24);
+    }
+    typing
+}
+
+/// A steam train: the four exhaust beats of one turn of the wheels, and faster by the second.
+pub(super) fn steam_train(studio: &mut Studio) -> Signal {
+    let beats = |t: f32| 3.0 * t + 0.35 * t * t;
+    let chuff = |t: f32| {
+        let turn = beats(t).fract();
+        (turn / 0.08).min(1.0) * (-turn / 0.28).exp()
+    };
+    let steam = studio.noise(5.0).bandpass(|_| 900.0, 0.5).shape(|t| 0.06 + chuff(t));
+    let rumble = studio.noise(5.0).lowpass(|_| 120.0, 0.7);
+    steam.with(0.0, 0.8, &rumble)
+}

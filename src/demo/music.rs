@@ -1,0 +1,163 @@
+//! Musical instruments: plucked strings by Karplus-Strong, organs by adding sines, electric pianos by
+//! frequency modulation, bowed and blown ones by filtered sawtooths and noise.
+
+use std::f32::consts::TAU;
+
+use super::synth::{Mode, Signal, Studio, decay, gate};
+
+/// The frequency of a MIDI note number in equal temperament, A4 (69) at 440 Hz.
+fn note(number: f32) -> f32 {
+    440.0 * ((number - 69.0) / 12.0).exp2()
+}
+
+pub(super) fn bass_guitar(studio: &mut Studio) -> Signal {
+    let line = [(0.0, 28.0), (0.5, 28.0), (1.0, 31.0), (1.5, 33.0)];
+    line.iter().fold(studio.silence(2.5), |riff, &(at, key)| {
+        let string = studio.pluck(0.6, note(key), 0.8, 0.25).shape(|t| gate(t, 0.002, 0.52, 0.06));
+        riff.with(at, 1.0, &string)
+    })
+    .lowpass(|_| 1400.0, 0.8)
+}
+
+/// The open chord of E minor, strummed down twice.
+pub(super) fn acoustic_guitar(studio: &mut Studio) -> Signal {
+    let chord = [40.0, 47.0, 52.0, 55.0, 59.0, 64.0];
+    let mut strums = studio.silence(3.5);
+    for (stroke, start) in [0.0, 1.5].into_iter().enumerate() {
+        for (string, key) in chord.into_iter().enumerate() {
+            let at = start + 0.018 * string as f32;
+            let level = if stroke == 0 { 1.0 } else { 0.8 };
+            strums = strums.with(at, level, &studio.pluck(2.0, note(key), 0.9, 0.55));
+        }
+    }
+    let body = strums.clone().formants(&[(105.0, 0.8, 4.0), (210.0, 0.5, 4.0), (430.0, 0.3, 3.0)]);
+    strums.with(0.0, 1.0, &body).reverb(0.6, 0.15)
+}
+
+pub(super) fn harp(studio: &mut Studio) -> Signal {
+    let scale = [48.0, 52.0, 55.0, 60.0, 64.0, 67.0, 72.0, 76.0, 79.0, 84.0, 88.0, 91.0];
+    let mut run = studio.silence(3.5);
+    for (step, key) in scale.into_iter().enumerate() {
+        run = run.with(0.11 * step as f32, 1.0, &studio.pluck(2.2, note(key), 1.1, 0.35));
+    }
+    run.reverb(1.2, 0.3)
+}
+
+/// Drawbars 16', 8', 5 1/3', 4' and 2' of a tonewheel organ, with a slow rotor.
+pub(super) fn organ_chord(studio: &mut Studio) -> Signal {
+    let drawbars = [(0.5, 0.6), (1.0, 1.0), (1.5, 0.5), (2.0, 0.7), (4.0, 0.4)];
+    let keys = [48.0, 55.0, 60.0, 64.0, 67.0];
+    let pipes = studio.draw(3.0, |t| {
+        let rotor = 0.25 * (TAU * 6.2 * t).sin();
+        keys.iter()
+            .flat_map(|&key| drawbars.map(|(ratio, level)| (note(key) * ratio, level)))
+            .map(|(hz, level)| level * (TAU * hz * t + rotor).sin())
+            .sum()
+    });
+    pipes.shape(|t| gate(t, 0.015, 2.8, 0.08)).gain(0.1).saturate(1.2).reverb(1.0, 0.25)
+}
+
+/// The DX7's tine: a body at ratio 1 and a short bright one at ratio 14.
+pub(super) fn electric_piano(studio: &mut Studio) -> Signal {
+    let mut phrase = studio.silence(3.5);
+    for (at, key) in [(0.0, 48.0), (0.0, 60.0), (0.0, 64.0), (0.0, 67.0), (0.0, 71.0), (1.5, 45.0), (1.5, 57.0), (1.5, 60.0), (1.5, 64.0), (1.5, 67.0)] {
+        let body = studio.fm(2.0, note(key), 1.0, |t| 1.3 * decay(t, 0.6)).shape(|t| decay(t, 0.7));
+        let tine = studio.fm(2.0, note(key), 14.0, |t| 0.5 * decay(t, 0.15));
+        let tine = tine.shape(|t| decay(t, 0.2));
+        phrase = phrase.with(at, 1.0, &body).with(at, 0.3, &tine);
+    }
+    phrase
+}
+
+/// Strings of a piano are stiff, so that partial n lies at n·sqrt(1 + B·n²), and three to a note.
+pub(super) fn piano(studio: &mut Studio) -> Signal {
+    const INHARMONICITY: f32 = 0.0004;
+    let melody = [(0.0, 60.0), (0.0, 48.0), (0.4, 64.0), (0.8, 67.0), (1.2, 72.0), (1.2, 55.0)];
+    let mut phrase = studio.silence(3.5);
+    for (at, key) in melody {
+        let mut modes = Vec::new();
+        for n in (1..=14).map(|n| n as f32) {
+            let hz = note(key) * n * (1.0 + INHARMONICITY * n * n).sqrt();
+            let level = 1.0 / (n * (1.0 + 0.08 * n * n));
+            for (detune, part) in [(0.9996, 0.5), (1.0004, 0.5)] {
+                modes.push(Mode { hz: hz * detune, level: level * part, decay: 0.9 / n.sqrt() });
+            }
+        }
+        let hammer = studio.noise(0.1).lowpass(|_| 1200.0, 0.7).shape(|t| decay(t, 0.012));
+        phrase = phrase.with(at, 1.0, &studio.strike(2.3, &modes)).with(at, 0.25, &hammer);
+    }
+    phrase.reverb(0.8, 0.15)
+}
+
+pub(super) fn flute(studio: &mut Studio) -> Signal {
+    let tune = [(0.0, 74.0, 0.7), (0.7, 76.0, 0.35), (1.05, 78.0, 0.35), (1.4, 81.0, 1.4)];
+    let mut phrase = studio.silence(3.0);
+    for (at, key, length) in tune {
+        let vibrato = |t: f32| note(key) * (1.0 + 0.006 * (t / 0.4).min(1.0) * (TAU * 5.2 * t).sin());
+        let pipe = studio.sine(length, vibrato);
+        let octave = studio.sine(length, |t| 2.0 * vibrato(t));
+        let twelfth = studio.sine(length, |t| 3.0 * vibrato(t));
+        let breath = studio.noise(length).bandpass(|_| 2.0 * note(key), 1.5);
+        let blown = pipe.with(0.0, 0.35, &octave).with(0.0, 0.12, &twelfth).with(0.0, 0.18, &breath);
+        phrase = phrase.with(at, 1.0, &blown.shape(|t| gate(t, 0.06, length, 0.07)));
+    }
+    phrase.reverb(1.4, 0.25)
+}
+
+/// A bowed string: a sawtooth with vibrato through the resonances of a violin's body.
+pub(super) fn violin(studio: &mut Studio) -> Signal {
+    let tune = [(0.0, 69.0, 0.9), (0.9, 72.0, 0.6), (1.5, 76.0, 1.7)];
+    let mut phrase = studio.silence(3.4);
+    for (at, key, length) in tune {
+        let hz = |t: f32| note(key) * (1.0 + 0.008 * (t / 0.3).min(1.0) * (TAU * 5.8 * t).sin());
+        let bow = studio.noise(length).bandpass(|_| 3000.0, 0.8);
+        let string = studio.saw(length, hz).with(0.0, 0.08, &bow);
+        phrase = phrase.with(at, 1.0, &string.shape(|t| gate(t, 0.09, length, 0.06)));
+    }
+    let body = [(290.0, 0.8, 6.0), (470.0, 1.0, 5.0), (700.0, 0.6, 4.0), (1200.0, 0.6, 2.5), (2600.0, 1.0, 1.5)];
+    phrase.lowpass(|_| 6500.0, 0.7).formants(&body).reverb(1.6, 0.3)
+}
+
+/// Brass opens as it gets louder: the low-pass follows the envelope.
+pub(super) fn brass_stab(studio: &mut Studio) -> Signal {
+    let mut stabs = studio.silence(2.0);
+    for (at, length) in [(0.0, 0.22), (0.35, 0.22), (0.7, 0.9)] {
+        for key in [58.0, 62.0, 65.0, 70.0] {
+            let detune = studio.between(0.997, 1.003);
+            let lips = studio.saw(length, |t| note(key) * detune * (1.0 - 0.02 * decay(t, 0.03)));
+            let swell = move |t: f32| gate(t, 0.04, length, 0.06);
+            let horn = lips.lowpass(|t| 300.0 + 4500.0 * swell(t), 0.9).shape(swell);
+            stabs = stabs.with(at, 1.0, &horn);
+        }
+    }
+    stabs.gain(0.25).saturate(1.0).reverb(1.0, 0.2)
+}
+
+/// A free bar: partials 1, 2.756, 5.404 times the fundamental; the tube and the tuning of a marimba
+/// move the second to 3.93.
+pub(super) fn marimba(studio: &mut Studio) -> Signal {
+    let tune = [60.0, 64.0, 67.0, 72.0, 67.0, 64.0, 60.0, 67.0, 72.0];
+    let mut phrase = studio.silence(2.4);
+    for (step, key) in tune.into_iter().enumerate() {
+        let hz = note(key);
+        let bar = studio.strike(0.6, &[
+            Mode { hz, level: 1.0, decay: 0.18 },
+            Mode { hz: 3.93 * hz, level: 0.35, decay: 0.05 },
+            Mode { hz: 9.2 * hz, level: 0.12, decay: 0.02 },
+        ]);
+        phrase = phrase.with(0.2 * step as f32, 1.0, &bar);
+    }
+    phrase.reverb(0.5, 0.15)
+}
+
+/// Detuned sawtooths, slow to come and go.
+pub(super) fn string_pad(studio: &mut Studio) -> Signal {
+    let mut pad = studio.silence(4.5);
+    for key in [48.0, 55.0, 60.0, 63.0, 67.0] {
+        for _ in 0..4 {
+            let detune = studio.between(0.994, 1.006);
+            pad = pad.with(0.0, 0.1, &studio.saw(4.5, |_| note(key) * detune));
+        }
+    }
+    pad.lowpass(|t| 700.0 + 500.0 * t, 0.8).shape(|t| gate(t, 1.0, 4.4, 1.2)).reverb(2.0, 0.4)
+}

@@ -1,0 +1,121 @@
+//! Weather, water, fire and animals: mostly noise, shaped slowly for masses of air and water and
+//! scattered in grains for drops and sparks.
+
+use std::f32::consts::TAU;
+
+use super::synth::{Signal, Studio, decay, gate};
+
+/// One bubble of air in water: a sine that rises as the bubble nears the surface (van den Doel 2005).
+fn bubble(studio: &Studio, hz: f32, seconds: f32, rise: f32) -> Signal {
+    studio.sine(5.0 * seconds, |t| hz * (1.0 + rise * t / seconds)).shape(|t| decay(t, seconds))
+}
+
+pub(super) fn rain(studio: &mut Studio) -> Signal {
+    let drops = studio.scatter(5.0, 500.0, |studio| {
+        let (hz, level) = (studio.between(1500.0, 9000.0), studio.between(0.0, 1.0));
+        studio.noise(0.01).bandpass(|_| hz, 1.5).shape(|t| decay(t, 0.002)).gain(level.powi(3))
+    });
+    let sheet = studio.noise(5.0).highpass(900.0, 0.6).lowpass(|_| 9000.0, 0.6);
+    sheet.gain(0.22).with(0.0, 2.0, &drops)
+}
+
+pub(super) fn thunder(studio: &mut Studio) -> Signal {
+    let rumble = studio.wander(5.0, 9.0);
+    let roll = studio.noise(5.0).lowpass(|t| 90.0 + 500.0 * decay(t, 0.7), 0.6);
+    let roll = roll.follow(&rumble, 0.25, 1.0).shape(|t| gate(t, 0.05, 5.0, 3.0) * decay(t, 2.2));
+    let crack = studio.noise(5.0).lowpass(|t| 300.0 + 5000.0 * decay(t, 0.1), 0.6);
+    let crack = crack.shape(|t| decay(t, 0.12) + 0.6 * decay(t - 0.18, 0.1));
+    roll.gain(5.0).with(0.0, 0.8, &crack).saturate(1.2).reverb(3.0, 0.4)
+}
+
+pub(super) fn ocean_waves(studio: &mut Studio) -> Signal {
+    let swell = |t: f32| {
+        let turn = (t / 2.5).fract();
+        (turn / 0.35).min(1.0).powi(2) * (-(turn - 0.35).max(0.0) / 0.22).exp()
+    };
+    let water = studio.noise(5.0).lowpass(|t| 350.0 + 3500.0 * swell(t), 0.5).shape(|t| 0.12 + swell(t));
+    let foam = studio.noise(5.0).highpass(3000.0, 0.6).shape(|t| 0.25 * swell(t - 0.15).powi(2));
+    let depth = studio.noise(5.0).lowpass(|_| 180.0, 0.6);
+    water.with(0.0, 0.5, &foam).with(0.0, 0.4, &depth)
+}
+
+pub(super) fn wind(studio: &mut Studio) -> Signal {
+    let gusts = studio.wander(5.0, 0.9);
+    let air = studio.noise(5.0).lowpass(|_| 500.0, 0.6).follow(&gusts, 0.3, 1.0);
+    let howl = |t: f32| 480.0 + 170.0 * (TAU * 0.31 * t).sin() + 60.0 * (TAU * 0.83 * t).sin();
+    let whistle = studio.noise(5.0).bandpass(howl, 14.0).follow(&gusts, 0.05, 1.0);
+    air.gain(0.5).with(0.0, 2.5, &whistle)
+}
+
+pub(super) fn creek(studio: &mut Studio) -> Signal {
+    let bubbles = studio.scatter(5.0, 130.0, |studio| {
+        let hz = 400.0 * studio.between(0.0, 2.6).exp2();
+        let (size, level) = (studio.between(0.008, 0.03), studio.between(0.1, 1.0));
+        bubble(studio, hz, size, 0.15).gain(level * level)
+    });
+    let flow = studio.noise(5.0).bandpass(|_| 1100.0, 0.5);
+    bubbles.with(0.0, 0.5, &flow)
+}
+
+pub(super) fn water_drop(studio: &mut Studio) -> Signal {
+    let mut cave = studio.silence(3.0);
+    for (at, hz) in [(0.0, 950.0), (0.9, 1180.0), (1.7, 840.0)] {
+        let splash = studio.noise(0.02).highpass(3000.0, 0.7).shape(|t| decay(t, 0.002));
+        let plop = studio.sine(0.2, |t| hz * (1.0 + 4.0 * t)).shape(|t| decay(t, 0.035));
+        cave = cave.with(at, 0.2, &splash).with(at + 0.008, 1.0, &plop);
+    }
+    cave.reverb(1.8, 0.5)
+}
+
+pub(super) fn camp_fire(studio: &mut Studio) -> Signal {
+    let crackles = studio.scatter(5.0, 22.0, |studio| {
+        let (hz, level) = (studio.between(1200.0, 7000.0), studio.between(0.1, 1.0));
+        let length = studio.between(0.001, 0.008);
+        studio.noise(0.05).bandpass(|_| hz, 1.2).shape(|t| decay(t, length)).gain(level.powi(3))
+    });
+    let flicker = studio.wander(5.0, 7.0);
+    let flames = studio.noise(5.0).lowpass(|_| 260.0, 0.6).follow(&flicker, 0.4, 1.0);
+    let hiss = studio.noise(5.0).highpass(4000.0, 0.6).follow(&flicker, 0.01, 0.03);
+    flames.gain(0.35).with(0.0, 1.0, &hiss).with(0.0, 2.0, &crackles)
+}
+
+/// A field cricket chirps in groups of wing strokes near 4.5 kHz; a second one sits further away.
+pub(super) fn crickets(studio: &mut Studio) -> Signal {
+    let song = |t: f32, chirps_hz: f32, strokes: f32| {
+        let chirp = (t * chirps_hz).fract() / chirps_hz;
+        let stroke = (chirp / 0.024).fract() * 0.024;
+        if chirp < strokes * 0.024 { gate(stroke, 0.006, 0.018, 0.008) } else { 0.0 }
+    };
+    let near = studio.sine(5.0, |_| 4500.0).shape(|t| song(t, 2.6, 4.0));
+    let far = studio.sine(5.0, |_| 4870.0).shape(|t| song(t + 0.17, 3.1, 3.0));
+    let night = studio.noise(5.0).bandpass(|_| 5200.0, 2.0);
+    near.with(0.0, 0.4, &far).with(0.0, 0.05, &night)
+}
+
+pub(super) fn bird_song(studio: &mut Studio) -> Signal {
+    let mut song = studio.silence(4.0);
+    for phrase in [0.0, 1.3, 2.6] {
+        for syllable in 0..6 {
+            let length = studio.between(0.06, 0.13);
+            let (from, to) = (studio.between(2800.0, 5200.0), studio.between(2800.0, 6200.0));
+            let trill = studio.between(0.0, 300.0);
+            let sweep = move |t: f32| from + (to - from) * t / length + trill * (TAU * 45.0 * t).sin();
+            let chirp = studio.sine(length, sweep).shape(|t| gate(t, 0.015, length, 0.03));
+            song = song.with(phrase + 0.16 * syllable as f32, 1.0, &chirp);
+        }
+    }
+    song.reverb(0.7, 0.15)
+}
+
+/// A frog's croak: a train of pulses that excites a throat at 600 Hz and 1.4 kHz.
+pub(super) fn frog(studio: &mut Studio) -> Signal {
+    let croak = studio.saw(0.4, |t| 62.0 + 50.0 * t).formants(&[(620.0, 1.0, 5.0), (1450.0, 0.6, 6.0)]);
+    let croak = croak.shape(|t| gate(t, 0.06, 0.4, 0.05));
+    [0.0, 0.6, 1.5, 2.1].iter().fold(studio.silence(2.8), |pond, &at| pond.with(at, 1.0, &croak))
+}
+
+pub(super) fn mosquito(studio: &mut Studio) -> Signal {
+    let flight = |t: f32| 560.0 + 25.0 * (TAU * 0.7 * t).sin() + 12.0 * (TAU * 3.1 * t).sin();
+    let near = |t: f32| 0.25 + 0.75 * (0.5 - 0.5 * (TAU * 0.4 * t).cos());
+    studio.saw(3.5, flight).bandpass(|t| 2.5 * flight(t), 0.8).shape(near)
+}
