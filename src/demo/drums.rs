@@ -79,18 +79,3 @@ pub(super) fn shaker(studio: &mut Studio) -> Signal {
     }
     bar
 }
-
-/// Two bars at 120 beats a minute.
-pub(super) fn drum_loop(studio: &mut Studio) -> Signal {
-    let (kick, snare) = (kick(studio), snare(studio));
-    let (closed, open) = (closed_hi_hat(studio).normalize(), open_hi_hat(studio).normalize());
-    (0..16).fold(studio.silence(4.0), |bars, step| {
-        let at = step as f32 * 0.25;
-        let bars = match step % 8 {
-            0 | 3 | 4 => bars.with(at, 1.0, &kick),
-            2 | 6 => bars.with(at, 0.8, &snare),
-            _ => bars,
-        };
-        bars.with(at, 0.3, if step % 8 == 7 { &open } else { &closed })
-    })
-}

@@ -38,17 +38,3 @@ pub(super) fn power_up(studio: &mut Studio) -> Signal {
     };
     studio.square(1.0, arpeggio).lowpass(|_| 6000.0, 0.7).shape(|t| gate(t, 0.005, 1.0, 0.15))
 }
-
-pub(super) fn jump(studio: &mut Studio) -> Signal {
-    studio.square(0.35, |t| 220.0 + 1500.0 * t).shape(|t| gate(t, 0.005, 0.35, 0.2))
-}
-
-pub(super) fn game_over(studio: &mut Studio) -> Signal {
-    let melody = [(0.0, 523.3), (0.25, 493.9), (0.5, 466.2), (0.75, 440.0), (1.0, 220.0)];
-    melody.iter().fold(studio.silence(1.9), |tune, &(at, hz)| {
-        let length = if at < 1.0 { 0.22 } else { 0.85 };
-        let note = studio.square(length, |t| hz * (1.0 - 0.08 * (t - 0.25).max(0.0)));
-        tune.with(at, 1.0, &note.shape(|t| gate(t, 0.004, length, 0.06)))
-    })
-    .lowpass(|_| 5000.0, 0.7)
-}

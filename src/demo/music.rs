@@ -34,15 +34,6 @@ pub(super) fn acoustic_guitar(studio: &mut Studio) -> Signal {
     strums.with(0.0, 1.0, &body).reverb(0.6, 0.15)
 }
 
-pub(super) fn harp(studio: &mut Studio) -> Signal {
-    let scale = [48.0, 52.0, 55.0, 60.0, 64.0, 67.0, 72.0, 76.0, 79.0, 84.0, 88.0, 91.0];
-    let mut run = studio.silence(3.5);
-    for (step, key) in scale.into_iter().enumerate() {
-        run = run.with(0.11 * step as f32, 1.0, &studio.pluck(2.2, note(key), 1.1, 0.35));
-    }
-    run.reverb(1.2, 0.3)
-}
-
 /// Drawbars 16', 8', 5 1/3', 4' and 2' of a tonewheel organ, with a slow rotor.
 pub(super) fn organ_chord(studio: &mut Studio) -> Signal {
     let drawbars = [(0.5, 0.6), (1.0, 1.0), (1.5, 0.5), (2.0, 0.7), (4.0, 0.4)];
@@ -131,33 +122,4 @@ pub(super) fn brass_stab(studio: &mut Studio) -> Signal {
         }
     }
     stabs.gain(0.25).saturate(1.0).reverb(1.0, 0.2)
-}
-
-/// A free bar: partials 1, 2.756, 5.404 times the fundamental; the tube and the tuning of a marimba
-/// move the second to 3.93.
-pub(super) fn marimba(studio: &mut Studio) -> Signal {
-    let tune = [60.0, 64.0, 67.0, 72.0, 67.0, 64.0, 60.0, 67.0, 72.0];
-    let mut phrase = studio.silence(2.4);
-    for (step, key) in tune.into_iter().enumerate() {
-        let hz = note(key);
-        let bar = studio.strike(0.6, &[
-            Mode { hz, level: 1.0, decay: 0.18 },
-            Mode { hz: 3.93 * hz, level: 0.35, decay: 0.05 },
-            Mode { hz: 9.2 * hz, level: 0.12, decay: 0.02 },
-        ]);
-        phrase = phrase.with(0.2 * step as f32, 1.0, &bar);
-    }
-    phrase.reverb(0.5, 0.15)
-}
-
-/// Detuned sawtooths, slow to come and go.
-pub(super) fn string_pad(studio: &mut Studio) -> Signal {
-    let mut pad = studio.silence(4.5);
-    for key in [48.0, 55.0, 60.0, 63.0, 67.0] {
-        for _ in 0..4 {
-            let detune = studio.between(0.994, 1.006);
-            pad = pad.with(0.0, 0.1, &studio.saw(4.5, |_| note(key) * detune));
-        }
-    }
-    pad.lowpass(|t| 700.0 + 500.0 * t, 0.8).shape(|t| gate(t, 1.0, 4.4, 1.2)).reverb(2.0, 0.4)
 }

@@ -106,16 +106,3 @@ pub(super) fn bird_song(studio: &mut Studio) -> Signal {
     }
     song.reverb(0.7, 0.15)
 }
-
-/// A frog's croak: a train of pulses that excites a throat at 600 Hz and 1.4 kHz.
-pub(super) fn frog(studio: &mut Studio) -> Signal {
-    let croak = studio.saw(0.4, |t| 62.0 + 50.0 * t).formants(&[(620.0, 1.0, 5.0), (1450.0, 0.6, 6.0)]);
-    let croak = croak.shape(|t| gate(t, 0.06, 0.4, 0.05));
-    [0.0, 0.6, 1.5, 2.1].iter().fold(studio.silence(2.8), |pond, &at| pond.with(at, 1.0, &croak))
-}
-
-pub(super) fn mosquito(studio: &mut Studio) -> Signal {
-    let flight = |t: f32| 560.0 + 25.0 * (TAU * 0.7 * t).sin() + 12.0 * (TAU * 3.1 * t).sin();
-    let near = |t: f32| 0.25 + 0.75 * (0.5 - 0.5 * (TAU * 0.4 * t).cos());
-    studio.saw(3.5, flight).bandpass(|t| 2.5 * flight(t), 0.8).shape(near)
-}

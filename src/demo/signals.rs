@@ -82,24 +82,6 @@ pub(super) fn car_horn(studio: &mut Studio) -> Signal {
     reeds.saturate(2.0).bandpass(|_| 1500.0, 0.5).shape(honk).reverb(0.6, 0.2)
 }
 
-pub(super) fn doorbell(studio: &mut Studio) -> Signal {
-    let chime = |hz: f32| {
-        studio.strike(2.0, &[
-            Mode { hz, level: 1.0, decay: 0.6 },
-            Mode { hz: 2.0 * hz, level: 0.15, decay: 0.4 },
-            Mode { hz: 2.76 * hz, level: 0.25, decay: 0.25 },
-            Mode { hz: 5.4 * hz, level: 0.1, decay: 0.1 },
-        ])
-    };
-    let (ding, dong) = (chime(659.3), chime(523.3));
-    studio.silence(2.8).with(0.0, 1.0, &ding).with(0.7, 1.0, &dong).reverb(0.8, 0.2)
-}
-
-pub(super) fn fog_horn(studio: &mut Studio) -> Signal {
-    let blast = studio.saw(4.0, |t| 92.0 - 6.0 * decay(t, 0.2)).with(0.0, 1.0, &studio.saw(4.0, |_| 138.5));
-    blast.lowpass(|_| 700.0, 0.9).shape(|t| gate(t, 0.25, 2.8, 0.4)).saturate(1.2).reverb(2.5, 0.4)
-}
-
 /// A referee's whistle: the pea chops the tone some 40 times a second.
 pub(super) fn referee_whistle(studio: &mut Studio) -> Signal {
     let pea = |t: f32| (std::f32::consts::TAU * 38.0 * t).sin();
