@@ -3,8 +3,7 @@
 use super::synth::{Signal, Studio, decay, gate};
 
 pub(super) fn laser(studio: &mut Studio) -> Signal {
-    let shot = studio.square(0.3, |t| 180.0 + 2400.0 * decay(t, 0.07)).shape(|t| decay(t, 0.11));
-    (0..3).fold(studio.silence(1.1), |shots, i| shots.with(0.33 * i as f32, 1.0, &shot))
+    studio.saw(0.3, |t| 400.0 + 4000.0 * decay(t, 0.15)).shape(|t| gate(t, 0.002, 0.3, 0.18))
 }
 
 pub(super) fn explosion(studio: &mut Studio) -> Signal {

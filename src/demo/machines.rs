@@ -1,7 +1,5 @@
 //! Engines, rotors and clockwork, and the noises of recording machines themselves.
 
-use std::f32::consts::TAU;
-
 use super::synth::{Mode, Signal, Studio, decay, gate};
 
 /// Four cylinders that idle, then rev: uneven pulses through the exhaust's resonances.
@@ -14,37 +12,32 @@ pub(super) fn car_engine(studio: &mut Studio) -> Signal {
     exhaust.formants(&[(75.0, 1.0, 1.5), (160.0, 1.0, 2.0), (420.0, 0.5, 2.0), (1100.0, 0.25, 1.5)])
 }
 
-/// Blades slap the air eleven times a second under a turbine's whine.
+/// Rotor blades chop the air eighteen times a second.
 pub(super) fn helicopter(studio: &mut Studio) -> Signal {
-    let slap = |t: f32| decay((t * 11.0).fract() / 11.0, 0.022);
-    let blades = studio.noise(5.0).lowpass(|t| 250.0 + 1500.0 * slap(t), 0.7).shape(|t| 0.12 + slap(t));
-    let thump = studio.sine(5.0, |t| 55.0 + 35.0 * slap(t)).shape(slap);
-    let turbine = studio.saw(5.0, |_| 410.0).bandpass(|_| 2400.0, 3.0);
-    blades.with(0.0, 0.6, &thump).with(0.0, 0.06, &turbine)
+    let slap = |t: f32| decay((t * 18.0).fract() / 18.0, 0.05);
+    studio.noise(4.9).lowpass(|t| 300.0 + 500.0 * slap(t), 0.7).shape(|t| 0.5 + slap(t))
 }
 
 pub(super) fn clock_ticking(studio: &mut Studio) -> Signal {
     let tick = |studio: &mut Studio, hz: f32| {
-        let modes = [(hz, 1.0, 0.006), (1.73 * hz, 0.7, 0.004), (2.9 * hz, 0.5, 0.003)];
+        let modes = [(hz, 1.0, 0.012), (1.73 * hz, 0.7, 0.0085), (2.9 * hz, 0.5, 0.006)];
         let wheel = studio.strike(0.1, &modes.map(|(hz, level, decay)| Mode { hz, level, decay }));
-        let catch = studio.noise(0.1).highpass(3500.0, 0.7).shape(|t| decay(t, 0.0015));
-        wheel.with(0.0, 0.8, &catch)
+        let catch = studio.noise(0.1).highpass(2500.0, 0.7).shape(|t| decay(t, 0.002));
+        wheel.with(0.0, 4.0, &catch)
     };
-    let (tick, tock) = (tick(studio, 2600.0), tick(studio, 1900.0));
+    let (tick, tock) = (tick(studio, 2600.0), tick(studio, 2080.0));
     (0..8).fold(studio.silence(4.0), |clock, beat| {
         clock.with(0.5 * beat as f32, 1.0, if beat % 2 == 0 { &tick } else { &tock })
     })
-    .reverb(0.2, 0.15)
 }
 
 pub(super) fn vinyl_crackle(studio: &mut Studio) -> Signal {
-    let dust = studio.scatter(5.0, 40.0, |studio| {
-        let (level, length) = (studio.between(0.15, 1.0), studio.between(0.0002, 0.001));
-        studio.noise(0.01).highpass(900.0, 0.7).shape(|t| decay(t, length)).gain(level.powi(3))
+    let dust = studio.scatter(4.9, 20.0, |studio| {
+        let (level, length) = (studio.between(0.1, 1.0), studio.between(0.0006, 0.002));
+        studio.noise(0.02).highpass(900.0, 0.7).shape(|t| decay(t, length)).gain(level.powi(4))
     });
-    let groove = studio.noise(5.0).bandpass(|_| 2500.0, 0.4).gain(0.02);
-    let rumble = studio.noise(5.0).lowpass(|_| 60.0, 0.7).gain(0.12);
-    groove.with(0.0, 1.0, &dust).with(0.0, 1.0, &rumble)
+    let groove = studio.noise(4.9).bandpass(|_| 2500.0, 0.4);
+    dust.with(0.0, 0.02, &groove)
 }
 
 pub(super) fn white_noise(studio: &mut Studio) -> Signal {

@@ -107,7 +107,7 @@ static SOUNDS: &[DemoSound] = &[
     sound("nature", "thunder", "thunder", nature::thunder),
     sound("nature", "ocean-waves", "ocean waves", nature::ocean_waves),
     sound("nature", "wind", "howling wind", nature::wind),
-    sound("nature", "creek", "a babbling creek", nature::creek),
+    sound("nature", "creek", "a babbling brook", nature::creek),
     sound("nature", "water-drop", "dripping water", nature::water_drop),
     sound("nature", "camp-fire", "a crackling fire", nature::camp_fire),
     sound("nature", "crickets", "crickets chirping", nature::crickets),

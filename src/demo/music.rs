@@ -10,54 +10,44 @@ fn note(number: f32) -> f32 {
     440.0 * ((number - 69.0) / 12.0).exp2()
 }
 
+/// A1, plucked by a finger.
 pub(super) fn bass_guitar(studio: &mut Studio) -> Signal {
-    let line = [(0.0, 28.0), (0.5, 28.0), (1.0, 31.0), (1.5, 33.0)];
-    line.iter().fold(studio.silence(2.5), |riff, &(at, key)| {
-        let string = studio.pluck(0.6, note(key), 0.8, 0.25).shape(|t| gate(t, 0.002, 0.52, 0.06));
-        riff.with(at, 1.0, &string)
-    })
-    .lowpass(|_| 1400.0, 0.8)
+    let string = studio.pluck(2.0, note(33.0), 1.5, 0.15);
+    string.lowpass(|_| 3000.0, 0.8).shape(|t| gate(t, 0.002, 2.0, 0.1))
 }
 
-/// The open chord of E minor, strummed down twice.
+/// The open chord of E minor, strummed down once.
 pub(super) fn acoustic_guitar(studio: &mut Studio) -> Signal {
-    let chord = [40.0, 47.0, 52.0, 55.0, 59.0, 64.0];
-    let mut strums = studio.silence(3.5);
-    for (stroke, start) in [0.0, 1.5].into_iter().enumerate() {
-        for (string, key) in chord.into_iter().enumerate() {
-            let at = start + 0.018 * string as f32;
-            let level = if stroke == 0 { 1.0 } else { 0.8 };
-            strums = strums.with(at, level, &studio.pluck(2.0, note(key), 0.9, 0.55));
-        }
+    let mut strum = studio.silence(2.5);
+    for (string, key) in [40.0, 47.0, 52.0, 55.0, 59.0, 64.0].into_iter().enumerate() {
+        strum = strum.with(0.03 * string as f32, 1.0, &studio.pluck(2.4, note(key), 0.4, 0.9));
     }
-    let body = strums.clone().formants(&[(105.0, 0.8, 4.0), (210.0, 0.5, 4.0), (430.0, 0.3, 3.0)]);
-    strums.with(0.0, 1.0, &body).reverb(0.6, 0.15)
+    let body = strum.clone().formants(&[(105.0, 0.8, 4.0), (210.0, 0.5, 4.0), (430.0, 0.3, 3.0)]);
+    strum.with(0.0, 1.5, &body)
 }
 
-/// Drawbars 16', 8', 5 1/3', 4' and 2' of a tonewheel organ, with a slow rotor.
+/// A C major chord on drawbars 16', 8', 5 1/3', 4', 2' and 1' of a tonewheel organ.
 pub(super) fn organ_chord(studio: &mut Studio) -> Signal {
-    let drawbars = [(0.5, 0.6), (1.0, 1.0), (1.5, 0.5), (2.0, 0.7), (4.0, 0.4)];
-    let keys = [48.0, 55.0, 60.0, 64.0, 67.0];
-    let pipes = studio.draw(3.0, |t| {
-        let rotor = 0.25 * (TAU * 6.2 * t).sin();
+    let drawbars = [(0.5, 0.6), (1.0, 1.0), (1.5, 0.5), (2.0, 0.7), (4.0, 0.4), (8.0, 0.3)];
+    let keys = [48.0, 55.0, 60.0, 64.0];
+    let pipes = studio.draw(2.5, |t| {
         keys.iter()
             .flat_map(|&key| drawbars.map(|(ratio, level)| (note(key) * ratio, level)))
-            .map(|(hz, level)| level * (TAU * hz * t + rotor).sin())
+            .map(|(hz, level)| level * (TAU * hz * t).sin())
             .sum()
     });
-    pipes.shape(|t| gate(t, 0.015, 2.8, 0.08)).gain(0.1).saturate(1.2).reverb(1.0, 0.25)
+    pipes.shape(|t| gate(t, 0.02, 2.5, 0.1))
 }
 
-/// The DX7's tine: a body at ratio 1 and a short bright one at ratio 14.
+/// The DX7's tine: a body at ratio 1 and a short bright one at ratio 14, here on C major seventh.
 pub(super) fn electric_piano(studio: &mut Studio) -> Signal {
-    let mut phrase = studio.silence(3.5);
-    for (at, key) in [(0.0, 48.0), (0.0, 60.0), (0.0, 64.0), (0.0, 67.0), (0.0, 71.0), (1.5, 45.0), (1.5, 57.0), (1.5, 60.0), (1.5, 64.0), (1.5, 67.0)] {
-        let body = studio.fm(2.0, note(key), 1.0, |t| 1.3 * decay(t, 0.6)).shape(|t| decay(t, 0.7));
-        let tine = studio.fm(2.0, note(key), 14.0, |t| 0.5 * decay(t, 0.15));
-        let tine = tine.shape(|t| decay(t, 0.2));
-        phrase = phrase.with(at, 1.0, &body).with(at, 0.3, &tine);
+    let mut chord = studio.silence(2.5);
+    for key in [60.0, 64.0, 67.0, 71.0] {
+        let body = studio.fm(2.4, note(key), 1.0, |t| 2.0 * decay(t, 0.5)).shape(|t| decay(t, 1.2));
+        let tine = studio.fm(2.4, note(key), 14.0, |t| 0.5 * decay(t, 0.15));
+        chord = chord.with(0.0, 1.0, &body).with(0.0, 0.5, &tine.shape(|t| decay(t, 0.2)));
     }
-    phrase
+    chord
 }
 
 /// Strings of a piano are stiff, so that partial n lies at n·sqrt(1 + B·n²), and three to a note.
@@ -111,15 +101,15 @@ pub(super) fn violin(studio: &mut Studio) -> Signal {
 
 /// Brass opens as it gets louder: the low-pass follows the envelope.
 pub(super) fn brass_stab(studio: &mut Studio) -> Signal {
-    let mut stabs = studio.silence(2.0);
-    for (at, length) in [(0.0, 0.22), (0.35, 0.22), (0.7, 0.9)] {
-        for key in [58.0, 62.0, 65.0, 70.0] {
-            let detune = studio.between(0.997, 1.003);
-            let lips = studio.saw(length, |t| note(key) * detune * (1.0 - 0.02 * decay(t, 0.03)));
-            let swell = move |t: f32| gate(t, 0.04, length, 0.06);
-            let horn = lips.lowpass(|t| 300.0 + 4500.0 * swell(t), 0.9).shape(swell);
-            stabs = stabs.with(at, 1.0, &horn);
-        }
+    let swell = |t: f32| gate(t, 0.05, 1.5, 0.1);
+    let mut chord = studio.silence(1.6);
+    for key in [58.0, 62.0, 65.0, 70.0] {
+        let lips = |t: f32| {
+            let vibrato = 0.004 * (t / 0.6).min(1.0) * (TAU * 5.2 * t).sin();
+            note(key) * (1.0 - 0.02 * decay(t, 0.03) + vibrato)
+        };
+        let horn = studio.saw(1.5, lips).lowpass(|t| 400.0 + 2000.0 * swell(t), 2.0);
+        chord = chord.with(0.0, 1.0, &horn.shape(swell));
     }
-    stabs.gain(0.25).saturate(1.0).reverb(1.0, 0.2)
+    chord
 }

@@ -5,11 +5,6 @@ use std::f32::consts::TAU;
 
 use super::synth::{Signal, Studio, decay, gate};
 
-/// One bubble of air in water: a sine that rises as the bubble nears the surface (van den Doel 2005).
-fn bubble(studio: &Studio, hz: f32, seconds: f32, rise: f32) -> Signal {
-    studio.sine(5.0 * seconds, |t| hz * (1.0 + rise * t / seconds)).shape(|t| decay(t, seconds))
-}
-
 pub(super) fn rain(studio: &mut Studio) -> Signal {
     let drops = studio.scatter(5.0, 500.0, |studio| {
         let (hz, level) = (studio.between(1500.0, 9000.0), studio.between(0.0, 1.0));
@@ -48,35 +43,35 @@ pub(super) fn wind(studio: &mut Studio) -> Signal {
 }
 
 pub(super) fn creek(studio: &mut Studio) -> Signal {
-    let bubbles = studio.scatter(5.0, 130.0, |studio| {
-        let hz = 400.0 * studio.between(0.0, 2.6).exp2();
-        let (size, level) = (studio.between(0.008, 0.03), studio.between(0.1, 1.0));
-        bubble(studio, hz, size, 0.15).gain(level * level)
+    let bubbles = studio.scatter(4.9, 200.0, |studio| {
+        let hz = 900.0 * studio.between(0.0, 2.0).exp2();
+        let (size, level) = (studio.between(0.02, 0.05), studio.between(0.1, 1.0));
+        let rising = studio.sine(5.0 * size, |t| hz * (1.0 + 0.1 * t / size));
+        rising.shape(|t| decay(t, size)).gain(level * level)
     });
-    let flow = studio.noise(5.0).bandpass(|_| 1100.0, 0.5);
-    bubbles.with(0.0, 0.5, &flow)
+    let flow = studio.noise(4.9).bandpass(|_| 1000.0, 0.4);
+    bubbles.with(0.0, 0.3, &flow)
 }
 
+/// Drops in a basin; the tone rises as the bubble that each one leaves behind nears the surface (van
+/// den Doel 2005, "Physically based models for liquid sounds").
 pub(super) fn water_drop(studio: &mut Studio) -> Signal {
-    let mut cave = studio.silence(3.0);
-    for (at, hz) in [(0.0, 950.0), (0.9, 1180.0), (1.7, 840.0)] {
-        let splash = studio.noise(0.02).highpass(3000.0, 0.7).shape(|t| decay(t, 0.002));
-        let plop = studio.sine(0.2, |t| hz * (1.0 + 4.0 * t)).shape(|t| decay(t, 0.035));
-        cave = cave.with(at, 0.2, &splash).with(at + 0.008, 1.0, &plop);
-    }
-    cave.reverb(1.8, 0.5)
+    let rising = studio.sine(0.2, |t| 1000.0 * (1.0 + 10.0 * t));
+    let drop = rising.shape(|t| gate(t, 0.002, 0.2, 0.05) * decay(t, 0.06));
+    (0..5)
+        .fold(studio.silence(3.6), |basin, i| basin.with(0.7 * i as f32, 1.0, &drop))
+        .reverb(1.5, 0.1)
 }
 
 pub(super) fn camp_fire(studio: &mut Studio) -> Signal {
-    let crackles = studio.scatter(5.0, 22.0, |studio| {
-        let (hz, level) = (studio.between(1200.0, 7000.0), studio.between(0.1, 1.0));
-        let length = studio.between(0.001, 0.008);
-        studio.noise(0.05).bandpass(|_| hz, 1.2).shape(|t| decay(t, length)).gain(level.powi(3))
+    let crackles = studio.scatter(4.9, 120.0, |studio| {
+        let (hz, level) = (studio.between(1000.0, 6000.0), studio.between(0.1, 1.0));
+        let length = studio.between(0.003, 0.015);
+        studio.noise(0.06).bandpass(|_| hz, 1.0).shape(|t| decay(t, length)).gain(level.powi(3))
     });
-    let flicker = studio.wander(5.0, 7.0);
-    let flames = studio.noise(5.0).lowpass(|_| 260.0, 0.6).follow(&flicker, 0.4, 1.0);
-    let hiss = studio.noise(5.0).highpass(4000.0, 0.6).follow(&flicker, 0.01, 0.03);
-    flames.gain(0.35).with(0.0, 1.0, &hiss).with(0.0, 2.0, &crackles)
+    let flicker = studio.wander(4.9, 6.0);
+    let flames = studio.noise(4.9).lowpass(|_| 200.0, 0.6).follow(&flicker, 0.3, 1.0);
+    flames.gain(0.6).with(0.0, 2.0, &crackles)
 }
 
 /// A field cricket chirps in groups of wing strokes near 4.5 kHz; a second one sits further away.

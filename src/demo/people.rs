@@ -1,7 +1,5 @@
 //! Sounds that people make: with the voice, the hands and the feet.
 
-use std::f32::consts::TAU;
-
 use super::synth::{Mode, Signal, Studio, decay, gate};
 
 /// The first three formants of "ah" in hertz with levels and Qs (Peterson and Barney 1952, men).
@@ -17,28 +15,24 @@ pub(super) fn heartbeat(studio: &mut Studio) -> Signal {
     })
 }
 
+/// Heel, then sole.
 pub(super) fn footsteps(studio: &mut Studio) -> Signal {
-    let mut walk = studio.silence(4.0);
-    for step in 0..7 {
-        let at = 0.1 + 0.55 * step as f32;
-        let hz = studio.between(70.0, 100.0);
-        let heel = studio.sine(0.2, |t| hz + 60.0 * decay(t, 0.01)).shape(|t| decay(t, 0.03));
-        let scuff = studio.noise(0.2).bandpass(|_| 1400.0, 0.7);
-        let sole = scuff.shape(|t| decay(t, 0.012) + 0.4 * decay(t - 0.06, 0.03));
-        walk = walk.with(at, 0.8, &heel).with(at, 0.9, &sole);
-    }
-    walk.reverb(0.5, 0.2)
+    (0..9).fold(studio.silence(4.0), |walk, step| {
+        let heel = studio.noise(0.1).lowpass(|_| 700.0, 0.7).shape(|t| decay(t, 0.02));
+        let sole = studio.noise(0.1).lowpass(|_| 1500.0, 0.7).shape(|t| decay(t, 0.015));
+        let at = 0.05 + 0.42 * step as f32;
+        walk.with(at, 1.0, &heel).with(at + 0.09, 0.5, &sole)
+    })
 }
 
 pub(super) fn door_knock(studio: &mut Studio) -> Signal {
-    let modes = [(118.0, 1.0, 0.05), (236.0, 0.8, 0.035), (410.0, 0.5, 0.02), (690.0, 0.3, 0.012)];
+    let modes = [(90.0, 1.0, 0.02), (189.0, 0.8, 0.014), (324.0, 0.5, 0.01), (549.0, 0.3, 0.006)];
     let panel = studio.strike(0.3, &modes.map(|(hz, level, decay)| Mode { hz, level, decay }));
-    let knuckle = studio.noise(0.3).lowpass(|_| 1800.0, 0.7).shape(|t| decay(t, 0.004));
-    let knock = panel.with(0.0, 0.8, &knuckle);
-    [0.0, 0.22, 0.44, 1.2, 1.42, 1.64]
-        .iter()
-        .fold(studio.silence(2.2), |door, &at| door.with(at, 1.0, &knock))
-        .reverb(0.4, 0.2)
+    let knuckle = studio.noise(0.3).lowpass(|_| 2500.0, 0.7).shape(|t| decay(t, 0.004));
+    let knock = panel.with(0.0, 0.3, &knuckle);
+    (0..5)
+        .fold(studio.silence(1.3), |door, i| door.with(0.15 * i as f32, 1.0, &knock))
+        .reverb(0.4, 0.15)
 }
 
 pub(super) fn applause(studio: &mut Studio) -> Signal {

@@ -13,7 +13,7 @@ pub(super) fn siren(studio: &mut Studio) -> Signal {
 }
 
 /// The named partials of a minor-third church bell (Fletcher and Rossing, "The Physics of Musical
-/// Instruments", section 21.4) over a prime of 220 Hz: hum, prime, tierce, quint, nominal and up.
+/// Instruments", section 21.4) over a prime of 440 Hz: hum, prime, tierce, quint, nominal and up.
 pub(super) fn church_bell(studio: &mut Studio) -> Signal {
     const PARTIALS: [(f32, f32, f32); 9] = [
         (0.5, 0.7, 2.6),
@@ -26,9 +26,9 @@ pub(super) fn church_bell(studio: &mut Studio) -> Signal {
         (4.17, 0.4, 0.3),
         (5.43, 0.3, 0.2),
     ];
-    let bell = PARTIALS.map(|(ratio, level, decay)| Mode { hz: 220.0 * ratio, level, decay });
+    let bell = PARTIALS.map(|(ratio, level, decay)| Mode { hz: 440.0 * ratio, level, decay });
     let clapper = studio.noise(4.5).bandpass(|_| 3000.0, 0.8).shape(|t| decay(t, 0.01));
-    studio.strike(4.5, &bell).with(0.0, 0.8, &clapper).reverb(2.0, 0.3)
+    studio.strike(4.5, &bell).with(0.0, 0.8, &clapper).reverb(2.0, 0.4)
 }
 
 /// A thumb bell: the hammer rattles round a small bright cup.
@@ -40,24 +40,10 @@ pub(super) fn bicycle_bell(studio: &mut Studio) -> Signal {
         .fold(studio.silence(2.0), |ring, &at| ring.with(at, 1.0, &cup))
 }
 
-/// An electromechanical ringer: one hammer, two gongs, 20 strokes a second on each.
+/// An electronic ringer that warbles between 440 Hz and 480 Hz, thirty times a second.
 pub(super) fn telephone_ring(studio: &mut Studio) -> Signal {
-    let gong = |hz: f32| {
-        studio.strike(0.5, &[
-            Mode { hz, level: 1.0, decay: 0.12 },
-            Mode { hz: 2.76 * hz, level: 0.7, decay: 0.06 },
-            Mode { hz: 5.4 * hz, level: 0.3, decay: 0.03 },
-        ])
-    };
-    let (left, right) = (gong(1260.0), gong(1490.0));
-    let mut rings = studio.silence(4.5);
-    for start in [0.0, 2.4] {
-        for stroke in 0..30 {
-            let at = start + stroke as f32 * 0.05;
-            rings = rings.with(at, 1.0, &left).with(at + 0.025, 1.0, &right);
-        }
-    }
-    rings
+    let warble = |t: f32| if (t * 30.0).fract() < 0.5 { 440.0 } else { 480.0 };
+    studio.square(1.6, warble).lowpass(|_| 5000.0, 0.7).shape(|t| gate(t, 0.01, 1.0, 0.02))
 }
 
 /// The precise dial tone of North America: 350 Hz and 440 Hz at equal levels (ITU-T E.180).
