@@ -6,35 +6,66 @@ use super::synth::{Mode, Signal, Studio, decay, gate};
 pub(super) fn car_engine(studio: &mut Studio) -> Signal {
     let revs = |t: f32| 27.0 + 55.0 * gate(t - 1.2, 0.7, 2.6, 0.9).powi(2);
     let uneven = studio.wander(4.5, 14.0);
-    let pulses = studio.saw(4.5, revs).with(0.0, 0.5, &studio.saw(4.5, |t| 0.5 * revs(t)));
+    let pulses = studio
+        .saw(4.5, revs)
+        .with(0.0, 0.5, &studio.saw(4.5, |t| 0.5 * revs(t)));
     let intake = studio.noise(4.5).lowpass(|_| 900.0, 0.7);
-    let exhaust = pulses.follow(&uneven, 0.7, 1.0).with(0.0, 0.35, &intake).saturate(1.5);
-    exhaust.formants(&[(75.0, 1.0, 1.5), (160.0, 1.0, 2.0), (420.0, 0.5, 2.0), (1100.0, 0.25, 1.5)])
+    let exhaust = pulses
+        .follow(&uneven, 0.7, 1.0)
+        .with(0.0, 0.35, &intake)
+        .saturate(1.5);
+    exhaust.formants(&[
+        (75.0, 1.0, 1.5),
+        (160.0, 1.0, 2.0),
+        (420.0, 0.5, 2.0),
+        (1100.0, 0.25, 1.5),
+    ])
 }
 
 /// Rotor blades chop the air eighteen times a second.
 pub(super) fn helicopter(studio: &mut Studio) -> Signal {
     let slap = |t: f32| decay((t * 18.0).fract() / 18.0, 0.05);
-    studio.noise(4.9).lowpass(|t| 300.0 + 500.0 * slap(t), 0.7).shape(|t| 0.5 + slap(t))
+    studio
+        .noise(4.9)
+        .lowpass(|t| 300.0 + 500.0 * slap(t), 0.7)
+        .shape(|t| 0.5 + slap(t))
 }
 
 pub(super) fn clock_ticking(studio: &mut Studio) -> Signal {
     let tick = |studio: &mut Studio, hz: f32| {
-        let modes = [(hz, 1.0, 0.012), (1.73 * hz, 0.7, 0.0085), (2.9 * hz, 0.5, 0.006)];
-        let wheel = studio.strike(0.1, &modes.map(|(hz, level, decay)| Mode { hz, level, decay }));
-        let catch = studio.noise(0.1).highpass(2500.0, 0.7).shape(|t| decay(t, 0.002));
+        let modes = [
+            (hz, 1.0, 0.012),
+            (1.73 * hz, 0.7, 0.0085),
+            (2.9 * hz, 0.5, 0.006),
+        ];
+        let wheel = studio.strike(
+            0.1,
+            &modes.map(|(hz, level, decay)| Mode { hz, level, decay }),
+        );
+        let catch = studio
+            .noise(0.1)
+            .highpass(2500.0, 0.7)
+            .shape(|t| decay(t, 0.002));
         wheel.with(0.0, 4.0, &catch)
     };
     let (tick, tock) = (tick(studio, 2600.0), tick(studio, 2080.0));
     (0..8).fold(studio.silence(4.0), |clock, beat| {
-        clock.with(0.5 * beat as f32, 1.0, if beat % 2 == 0 { &tick } else { &tock })
+        clock.with(
+            0.5 * beat as f32,
+            1.0,
+            if beat % 2 == 0 { &tick } else { &tock },
+        )
     })
 }
 
 pub(super) fn vinyl_crackle(studio: &mut Studio) -> Signal {
     let dust = studio.scatter(4.9, 20.0, |studio| {
         let (level, length) = (studio.between(0.1, 1.0), studio.between(0.0006, 0.002));
-        studio.noise(0.02).highpass(900.0, 0.7).shape(|t| decay(t, length)).gain(level.powi(4))
+        studio
+            .noise(0.02)
+            .highpass(900.0, 0.7)
+            .shape(|t| decay(t, length))
+            .gain(level.powi(4))
     });
     let groove = studio.noise(4.9).bandpass(|_| 2500.0, 0.4);
     dust.with(0.0, 0.02, &groove)

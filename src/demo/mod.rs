@@ -73,36 +73,96 @@ const fn sound(
     description: &'static str,
     recipe: fn(&mut Studio) -> Signal,
 ) -> DemoSound {
-    DemoSound { folder, name, description, recipe }
+    DemoSound {
+        folder,
+        name,
+        description,
+        recipe,
+    }
 }
 
 static SOUNDS: &[DemoSound] = &[
     sound("drums", "kick-drum", "a kick drum", drums::kick),
     sound("drums", "snare-drum", "a snare drum", drums::snare),
-    sound("drums", "closed-hi-hat", "a closed hi-hat", drums::closed_hi_hat),
+    sound(
+        "drums",
+        "closed-hi-hat",
+        "a closed hi-hat",
+        drums::closed_hi_hat,
+    ),
     sound("drums", "open-hi-hat", "an open hi-hat", drums::open_hi_hat),
-    sound("drums", "crash-cymbal", "a crash cymbal", drums::crash_cymbal),
+    sound(
+        "drums",
+        "crash-cymbal",
+        "a crash cymbal",
+        drums::crash_cymbal,
+    ),
     sound("drums", "tom-drum", "a tom drum", drums::tom),
     sound("drums", "hand-clap", "a hand clap", drums::hand_clap),
     sound("drums", "cowbell", "a cowbell", drums::cowbell),
     sound("drums", "wood-block", "a wood block", drums::wood_block),
     sound("drums", "shaker", "a shaker", drums::shaker),
     sound("music", "bass-guitar", "a bass guitar", music::bass_guitar),
-    sound("music", "acoustic-guitar", "strumming an acoustic guitar", music::acoustic_guitar),
+    sound(
+        "music",
+        "acoustic-guitar",
+        "strumming an acoustic guitar",
+        music::acoustic_guitar,
+    ),
     sound("music", "organ-chord", "an organ chord", music::organ_chord),
-    sound("music", "electric-piano", "an electric piano", music::electric_piano),
+    sound(
+        "music",
+        "electric-piano",
+        "an electric piano",
+        music::electric_piano,
+    ),
     sound("music", "piano", "a piano melody", music::piano),
     sound("music", "flute", "a flute", music::flute),
     sound("music", "violin", "a violin", music::violin),
-    sound("music", "brass-stab", "trumpets and trombones", music::brass_stab),
+    sound(
+        "music",
+        "brass-stab",
+        "trumpets and trombones",
+        music::brass_stab,
+    ),
     sound("signals", "siren", "a police siren", signals::siren),
-    sound("signals", "church-bell", "a church bell", signals::church_bell),
-    sound("signals", "bicycle-bell", "a bicycle bell", signals::bicycle_bell),
-    sound("signals", "telephone-ring", "a telephone ringing", signals::telephone_ring),
-    sound("signals", "dial-tone", "a telephone dial tone", signals::dial_tone),
-    sound("signals", "alarm-clock", "an alarm clock beeping", signals::alarm_clock),
+    sound(
+        "signals",
+        "church-bell",
+        "a church bell",
+        signals::church_bell,
+    ),
+    sound(
+        "signals",
+        "bicycle-bell",
+        "a bicycle bell",
+        signals::bicycle_bell,
+    ),
+    sound(
+        "signals",
+        "telephone-ring",
+        "a telephone ringing",
+        signals::telephone_ring,
+    ),
+    sound(
+        "signals",
+        "dial-tone",
+        "a telephone dial tone",
+        signals::dial_tone,
+    ),
+    sound(
+        "signals",
+        "alarm-clock",
+        "an alarm clock beeping",
+        signals::alarm_clock,
+    ),
     sound("signals", "car-horn", "a car horn", signals::car_horn),
-    sound("signals", "referee-whistle", "a referee's whistle", signals::referee_whistle),
+    sound(
+        "signals",
+        "referee-whistle",
+        "a referee's whistle",
+        signals::referee_whistle,
+    ),
     sound("nature", "rain", "rain falling", nature::rain),
     sound("nature", "thunder", "thunder", nature::thunder),
     sound("nature", "ocean-waves", "ocean waves", nature::ocean_waves),
@@ -112,19 +172,59 @@ static SOUNDS: &[DemoSound] = &[
     sound("nature", "camp-fire", "a crackling fire", nature::camp_fire),
     sound("nature", "crickets", "crickets chirping", nature::crickets),
     sound("nature", "bird-song", "a bird singing", nature::bird_song),
-    sound("machines", "car-engine", "a car engine", machines::car_engine),
-    sound("machines", "helicopter", "a helicopter", machines::helicopter),
-    sound("machines", "clock-ticking", "a clock ticking", machines::clock_ticking),
-    sound("machines", "vinyl-crackle", "vinyl crackle", machines::vinyl_crackle),
-    sound("machines", "white-noise", "white noise", machines::white_noise),
+    sound(
+        "machines",
+        "car-engine",
+        "a car engine",
+        machines::car_engine,
+    ),
+    sound(
+        "machines",
+        "helicopter",
+        "a helicopter",
+        machines::helicopter,
+    ),
+    sound(
+        "machines",
+        "clock-ticking",
+        "a clock ticking",
+        machines::clock_ticking,
+    ),
+    sound(
+        "machines",
+        "vinyl-crackle",
+        "vinyl crackle",
+        machines::vinyl_crackle,
+    ),
+    sound(
+        "machines",
+        "white-noise",
+        "white noise",
+        machines::white_noise,
+    ),
     sound("games", "laser", "a laser gun", games::laser),
     sound("games", "explosion", "an explosion", games::explosion),
     sound("games", "gun-shot", "a gunshot", games::gun_shot),
-    sound("games", "coin", "picking up a coin in a video game", games::coin),
-    sound("games", "power-up", "a video game power-up", games::power_up),
+    sound(
+        "games",
+        "coin",
+        "picking up a coin in a video game",
+        games::coin,
+    ),
+    sound(
+        "games",
+        "power-up",
+        "a video game power-up",
+        games::power_up,
+    ),
     sound("people", "heartbeat", "a heartbeat", people::heartbeat),
     sound("people", "footsteps", "footsteps", people::footsteps),
-    sound("people", "door-knock", "knocking on a door", people::door_knock),
+    sound(
+        "people",
+        "door-knock",
+        "knocking on a door",
+        people::door_knock,
+    ),
     sound("people", "applause", "applause", people::applause),
 ];
 
@@ -149,11 +249,17 @@ pub fn write_all(dir: &Path) -> Result<Vec<PathBuf>, DemoError> {
     let mut paths = Vec::with_capacity(SOUNDS.len());
     for sound in SOUNDS {
         let folder = dir.join(sound.folder);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder {
+            path: folder.clone(),
+            source,
+        })?;
         let path = folder.join(sound.name).with_extension("wav");
-        write_wav(&path, spec, &sound.render(SAMPLE_RATE_HZ))
-            .map_err(|source| DemoError::Write { path: path.clone(), source })?;
+        write_wav(&path, spec, &sound.render(SAMPLE_RATE_HZ)).map_err(|source| {
+            DemoError::Write {
+                path: path.clone(),
+                source,
+            }
+        })?;
         paths.push(path);
     }
     Ok(paths)

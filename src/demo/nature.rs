@@ -8,19 +8,35 @@ use super::synth::{Signal, Studio, decay, gate};
 pub(super) fn rain(studio: &mut Studio) -> Signal {
     let drops = studio.scatter(5.0, 500.0, |studio| {
         let (hz, level) = (studio.between(1500.0, 9000.0), studio.between(0.0, 1.0));
-        studio.noise(0.01).bandpass(|_| hz, 1.5).shape(|t| decay(t, 0.002)).gain(level.powi(3))
+        studio
+            .noise(0.01)
+            .bandpass(|_| hz, 1.5)
+            .shape(|t| decay(t, 0.002))
+            .gain(level.powi(3))
     });
-    let sheet = studio.noise(5.0).highpass(900.0, 0.6).lowpass(|_| 9000.0, 0.6);
+    let sheet = studio
+        .noise(5.0)
+        .highpass(900.0, 0.6)
+        .lowpass(|_| 9000.0, 0.6);
     sheet.gain(0.22).with(0.0, 2.0, &drops)
 }
 
 pub(super) fn thunder(studio: &mut Studio) -> Signal {
     let rumble = studio.wander(5.0, 9.0);
-    let roll = studio.noise(5.0).lowpass(|t| 90.0 + 500.0 * decay(t, 0.7), 0.6);
-    let roll = roll.follow(&rumble, 0.25, 1.0).shape(|t| gate(t, 0.05, 5.0, 3.0) * decay(t, 2.2));
-    let crack = studio.noise(5.0).lowpass(|t| 300.0 + 5000.0 * decay(t, 0.1), 0.6);
+    let roll = studio
+        .noise(5.0)
+        .lowpass(|t| 90.0 + 500.0 * decay(t, 0.7), 0.6);
+    let roll = roll
+        .follow(&rumble, 0.25, 1.0)
+        .shape(|t| gate(t, 0.05, 5.0, 3.0) * decay(t, 2.2));
+    let crack = studio
+        .noise(5.0)
+        .lowpass(|t| 300.0 + 5000.0 * decay(t, 0.1), 0.6);
     let crack = crack.shape(|t| decay(t, 0.12) + 0.6 * decay(t - 0.18, 0.1));
-    roll.gain(5.0).with(0.0, 0.8, &crack).saturate(1.2).reverb(3.0, 0.4)
+    roll.gain(5.0)
+        .with(0.0, 0.8, &crack)
+        .saturate(1.2)
+        .reverb(3.0, 0.4)
 }
 
 pub(super) fn ocean_waves(studio: &mut Studio) -> Signal {
@@ -28,17 +44,29 @@ pub(super) fn ocean_waves(studio: &mut Studio) -> Signal {
         let turn = (t / 2.5).fract();
         (turn / 0.35).min(1.0).powi(2) * (-(turn - 0.35).max(0.0) / 0.22).exp()
     };
-    let water = studio.noise(5.0).lowpass(|t| 350.0 + 3500.0 * swell(t), 0.5).shape(|t| 0.12 + swell(t));
-    let foam = studio.noise(5.0).highpass(3000.0, 0.6).shape(|t| 0.25 * swell(t - 0.15).powi(2));
+    let water = studio
+        .noise(5.0)
+        .lowpass(|t| 350.0 + 3500.0 * swell(t), 0.5)
+        .shape(|t| 0.12 + swell(t));
+    let foam = studio
+        .noise(5.0)
+        .highpass(3000.0, 0.6)
+        .shape(|t| 0.25 * swell(t - 0.15).powi(2));
     let depth = studio.noise(5.0).lowpass(|_| 180.0, 0.6);
     water.with(0.0, 0.5, &foam).with(0.0, 0.4, &depth)
 }
 
 pub(super) fn wind(studio: &mut Studio) -> Signal {
     let gusts = studio.wander(5.0, 0.9);
-    let air = studio.noise(5.0).lowpass(|_| 500.0, 0.6).follow(&gusts, 0.3, 1.0);
+    let air = studio
+        .noise(5.0)
+        .lowpass(|_| 500.0, 0.6)
+        .follow(&gusts, 0.3, 1.0);
     let howl = |t: f32| 480.0 + 170.0 * (TAU * 0.31 * t).sin() + 60.0 * (TAU * 0.83 * t).sin();
-    let whistle = studio.noise(5.0).bandpass(howl, 14.0).follow(&gusts, 0.05, 1.0);
+    let whistle = studio
+        .noise(5.0)
+        .bandpass(howl, 14.0)
+        .follow(&gusts, 0.05, 1.0);
     air.gain(0.5).with(0.0, 2.5, &whistle)
 }
 
@@ -59,7 +87,9 @@ pub(super) fn water_drop(studio: &mut Studio) -> Signal {
     let rising = studio.sine(0.2, |t| 1000.0 * (1.0 + 10.0 * t));
     let drop = rising.shape(|t| gate(t, 0.002, 0.2, 0.05) * decay(t, 0.06));
     (0..5)
-        .fold(studio.silence(3.6), |basin, i| basin.with(0.7 * i as f32, 1.0, &drop))
+        .fold(studio.silence(3.6), |basin, i| {
+            basin.with(0.7 * i as f32, 1.0, &drop)
+        })
         .reverb(1.5, 0.1)
 }
 
@@ -67,10 +97,17 @@ pub(super) fn camp_fire(studio: &mut Studio) -> Signal {
     let crackles = studio.scatter(4.9, 120.0, |studio| {
         let (hz, level) = (studio.between(1000.0, 6000.0), studio.between(0.1, 1.0));
         let length = studio.between(0.003, 0.015);
-        studio.noise(0.06).bandpass(|_| hz, 1.0).shape(|t| decay(t, length)).gain(level.powi(3))
+        studio
+            .noise(0.06)
+            .bandpass(|_| hz, 1.0)
+            .shape(|t| decay(t, length))
+            .gain(level.powi(3))
     });
     let flicker = studio.wander(4.9, 6.0);
-    let flames = studio.noise(4.9).lowpass(|_| 200.0, 0.6).follow(&flicker, 0.3, 1.0);
+    let flames = studio
+        .noise(4.9)
+        .lowpass(|_| 200.0, 0.6)
+        .follow(&flicker, 0.3, 1.0);
     flames.gain(0.6).with(0.0, 2.0, &crackles)
 }
 
@@ -79,10 +116,16 @@ pub(super) fn crickets(studio: &mut Studio) -> Signal {
     let song = |t: f32, chirps_hz: f32, strokes: f32| {
         let chirp = (t * chirps_hz).fract() / chirps_hz;
         let stroke = (chirp / 0.024).fract() * 0.024;
-        if chirp < strokes * 0.024 { gate(stroke, 0.006, 0.018, 0.008) } else { 0.0 }
+        if chirp < strokes * 0.024 {
+            gate(stroke, 0.006, 0.018, 0.008)
+        } else {
+            0.0
+        }
     };
     let near = studio.sine(5.0, |_| 4500.0).shape(|t| song(t, 2.6, 4.0));
-    let far = studio.sine(5.0, |_| 4870.0).shape(|t| song(t + 0.17, 3.1, 3.0));
+    let far = studio
+        .sine(5.0, |_| 4870.0)
+        .shape(|t| song(t + 0.17, 3.1, 3.0));
     let night = studio.noise(5.0).bandpass(|_| 5200.0, 2.0);
     near.with(0.0, 0.4, &far).with(0.0, 0.05, &night)
 }
@@ -92,10 +135,16 @@ pub(super) fn bird_song(studio: &mut Studio) -> Signal {
     for phrase in [0.0, 1.3, 2.6] {
         for syllable in 0..6 {
             let length = studio.between(0.06, 0.13);
-            let (from, to) = (studio.between(2800.0, 5200.0), studio.between(2800.0, 6200.0));
+            let (from, to) = (
+                studio.between(2800.0, 5200.0),
+                studio.between(2800.0, 6200.0),
+            );
             let trill = studio.between(0.0, 300.0);
-            let sweep = move |t: f32| from + (to - from) * t / length + trill * (TAU * 45.0 * t).sin();
-            let chirp = studio.sine(length, sweep).shape(|t| gate(t, 0.015, length, 0.03));
+            let sweep =
+                move |t: f32| from + (to - from) * t / length + trill * (TAU * 45.0 * t).sin();
+            let chirp = studio
+                .sine(length, sweep)
+                .shape(|t| gate(t, 0.015, length, 0.03));
             song = song.with(phrase + 0.16 * syllable as f32, 1.0, &chirp);
         }
     }

@@ -54,7 +54,10 @@ impl Studio {
         let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        Studio { rate: sample_rate_hz as f32, random: SplitMix64(seed) }
+        Studio {
+            rate: sample_rate_hz as f32,
+            random: SplitMix64(seed),
+        }
     }
 
     /// A random number, uniform in `low..high`.
@@ -65,7 +68,10 @@ impl Studio {
     }
 
     fn signal(&self, samples: Vec<f32>) -> Signal {
-        Signal { rate: self.rate, samples }
+        Signal {
+            rate: self.rate,
+            samples,
+        }
     }
 
     fn length(&self, seconds: f32) -> usize {
@@ -79,15 +85,18 @@ impl Studio {
 
     /// White noise, uniform in [-1, 1).
     pub fn noise(&mut self, seconds: f32) -> Signal {
-        let samples = (0..self.length(seconds)).map(|_| self.between(-1.0, 1.0)).collect();
+        let samples = (0..self.length(seconds))
+            .map(|_| self.between(-1.0, 1.0))
+            .collect();
         self.signal(samples)
     }
 
     /// A smooth random curve in [-1, 1]: a new random target `changes_hz` times a second, joined by
     /// raised cosines. It moves wind, waves and fire.
     pub fn wander(&mut self, seconds: f32, changes_hz: f32) -> Signal {
-        let targets: Vec<f32> =
-            (0..(seconds * changes_hz) as usize + 2).map(|_| self.between(-1.0, 1.0)).collect();
+        let targets: Vec<f32> = (0..(seconds * changes_hz) as usize + 2)
+            .map(|_| self.between(-1.0, 1.0))
+            .collect();
         let samples = (0..self.length(seconds))
             .map(|i| {
                 let at = i as f32 / self.rate * changes_hz;
@@ -126,7 +135,9 @@ impl Studio {
     /// A falling sawtooth, its jump smoothed by PolyBLEP (Välimäki and Huovilainen 2007) against
     /// aliasing.
     pub fn saw(&self, seconds: f32, hz: impl Fn(f32) -> f32) -> Signal {
-        self.oscillator(seconds, hz, |phase, step| 1.0 - 2.0 * phase + smoothed_step(phase, step))
+        self.oscillator(seconds, hz, |phase, step| {
+            1.0 - 2.0 * phase + smoothed_step(phase, step)
+        })
     }
 
     /// A square wave, smoothed like the sawtooth.
@@ -140,12 +151,18 @@ impl Studio {
     /// Frequency modulation (Chowning 1973): a sine at `hz` whose phase is swung by a sine at `ratio`
     /// times that frequency, `index(t)` radians far.
     pub fn fm(&self, seconds: f32, hz: f32, ratio: f32, index: impl Fn(f32) -> f32) -> Signal {
-        self.draw(seconds, |t| (TAU * hz * t + index(t) * (TAU * hz * ratio * t).sin()).sin())
+        self.draw(seconds, |t| {
+            (TAU * hz * t + index(t) * (TAU * hz * ratio * t).sin()).sin()
+        })
     }
 
     /// Any function of time.
     pub fn draw(&self, seconds: f32, value: impl Fn(f32) -> f32) -> Signal {
-        self.signal((0..self.length(seconds)).map(|i| value(i as f32 / self.rate)).collect())
+        self.signal(
+            (0..self.length(seconds))
+                .map(|i| value(i as f32 / self.rate))
+                .collect(),
+        )
     }
 
     /// A struck body: the sum of its modes, each a decaying sine. Modes above 45 % of the sampling
@@ -154,7 +171,9 @@ impl Studio {
         modes.iter().filter(|mode| mode.hz < 0.45 * self.rate).fold(
             self.silence(seconds),
             |body, mode| {
-                let tone = self.sine(seconds, |_| mode.hz).shape(|t| decay(t, mode.decay));
+                let tone = self
+                    .sine(seconds, |_| mode.hz)
+                    .shape(|t| decay(t, mode.decay));
                 body.with(0.0, mode.level, &tone)
             },
         )
@@ -304,7 +323,10 @@ impl Signal {
     /// The sum of band-passes at fixed frequencies, each `(hz, level, q)`: the formants of a voice or
     /// the resonances of a body.
     pub fn formants(self, formants: &[(f32, f32, f32)]) -> Self {
-        let silence = Signal { rate: self.rate, samples: vec![0.0; self.samples.len()] };
+        let silence = Signal {
+            rate: self.rate,
+            samples: vec![0.0; self.samples.len()],
+        };
         formants.iter().fold(silence, |sum, &(hz, level, q)| {
             sum.with(0.0, level, &self.clone().bandpass(|_| hz, q))
         })
@@ -338,7 +360,10 @@ impl Signal {
         const COMBS: [f32; 4] = [0.02531, 0.02694, 0.02896, 0.03075];
         const ALL_PASSES: [f32; 2] = [0.01261, 0.0077];
         let silence = vec![0.0; self.samples.len()];
-        let mut room = Signal { rate: self.rate, samples: silence };
+        let mut room = Signal {
+            rate: self.rate,
+            samples: silence,
+        };
         for delay in COMBS {
             let mut line = vec![0.0; (delay * self.rate) as usize];
             let feedback = 10.0_f32.powf(-3.0 * delay / rt60);
@@ -368,7 +393,10 @@ impl Signal {
 
     /// Scales the largest sample to 1.
     pub fn normalize(self) -> Self {
-        let peak = self.samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        let peak = self
+            .samples
+            .iter()
+            .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         self.gain(if peak > 0.0 { 1.0 / peak } else { 1.0 })
     }
 
@@ -376,6 +404,67 @@ impl Signal {
     /// overshoot, and the last 10 ms faded out so that no file ends in a click.
     pub fn master(self) -> Vec<f32> {
         let end = self.seconds();
-        self.normalize().shape(|t| 0.9 * ((end - t) / 0.01).min(1.0)).samples
+        self.normalize()
+            .shape(|t| 0.9 * ((end - t) / 0.01).min(1.0))
+            .samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_gives_split_mix_64s_published_sequence() {
+        let mut random = SplitMix64(1_234_567);
+        let first = [random.next(), random.next(), random.next()];
+        assert_eq!(
+            first,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+
+    #[test]
+    fn a_butterworth_lowpass_halves_the_power_at_its_edge_and_a_bandpass_keeps_its_middle() {
+        let studio = Studio::new(48_000, "filter");
+        let power = |signal: &Signal| {
+            let settled = &signal.samples[24_000..];
+            settled.iter().map(|x| x * x).sum::<f32>() / settled.len() as f32
+        };
+        let tone = studio.sine(1.0, |_| 1000.0);
+        let low = tone
+            .clone()
+            .lowpass(|_| 1000.0, std::f32::consts::FRAC_1_SQRT_2);
+        let high = tone
+            .clone()
+            .highpass(1000.0, std::f32::consts::FRAC_1_SQRT_2);
+        let band = tone.clone().bandpass(|_| 1000.0, 5.0);
+        // The filter is exact at its own frequency; f32 rounding and the phase stay below 0.1 %.
+        assert!((power(&low) / power(&tone) - 0.5).abs() < 1e-3);
+        assert!((power(&high) / power(&tone) - 0.5).abs() < 1e-3);
+        assert!((power(&band) / power(&tone) - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_is_mixed_past_the_end_is_cut() {
+        let studio = Studio::new(8_000, "mix");
+        let one = studio.draw(0.5, |_| 1.0);
+        let mixed = studio
+            .silence(1.0)
+            .with(0.75, 0.5, &one)
+            .with(2.0, 1.0, &one);
+        assert_eq!(mixed.samples.len(), 8_000);
+        assert_eq!(
+            (
+                mixed.samples[5_999],
+                mixed.samples[6_000],
+                mixed.samples[7_999]
+            ),
+            (0.0, 0.5, 0.5)
+        );
     }
 }
