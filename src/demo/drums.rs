@@ -9,13 +9,13 @@ const CYMBAL_HZ: [f32; 6] = [205.3, 304.4, 369.6, 522.7, 540.0, 800.0];
 
 pub(super) fn kick(studio: &mut Studio) -> Signal {
     let skin = studio
-        .sine(0.6, |t| 48.0 + 130.0 * decay(t, 0.025))
-        .shape(|t| decay(t, 0.16));
+        .sine(0.6, |t| 40.0 + 250.0 * decay(t, 0.05))
+        .shape(|t| decay(t, 0.1));
     let beater = studio
         .noise(0.6)
-        .lowpass(|_| 2500.0, 0.7)
+        .lowpass(|_| 4000.0, 0.7)
         .shape(|t| decay(t, 0.004));
-    skin.with(0.0, 0.4, &beater).saturate(1.6)
+    skin.with(0.0, 0.2, &beater).saturate(1.6)
 }
 
 pub(super) fn snare(studio: &mut Studio) -> Signal {
@@ -32,50 +32,46 @@ pub(super) fn snare(studio: &mut Studio) -> Signal {
         .saturate(1.2)
 }
 
-fn metal(studio: &mut Studio, seconds: f32, scale: f32) -> Signal {
-    CYMBAL_HZ.iter().fold(studio.noise(seconds), |sum, hz| {
-        sum.with(0.0, 0.4, &studio.square(seconds, |_| hz * scale))
-    })
+/// The six squares, `scale` times as high as in the original, with as much `noise`.
+fn metal(studio: &mut Studio, seconds: f32, scale: f32, noise: f32) -> Signal {
+    CYMBAL_HZ
+        .iter()
+        .fold(studio.noise(seconds).gain(noise), |sum, hz| {
+            sum.with(0.0, 0.4, &studio.square(seconds, |_| hz * scale))
+        })
 }
 
 pub(super) fn closed_hi_hat(studio: &mut Studio) -> Signal {
-    metal(studio, 0.3, 1.4)
+    metal(studio, 0.3, 1.4, 1.0)
         .highpass(7500.0, 0.9)
         .shape(|t| decay(t, 0.03))
 }
 
 pub(super) fn open_hi_hat(studio: &mut Studio) -> Signal {
-    metal(studio, 1.0, 1.4)
+    metal(studio, 1.0, 1.4, 1.0)
         .highpass(7000.0, 0.9)
         .shape(|t| decay(t, 0.28))
 }
 
 pub(super) fn crash_cymbal(studio: &mut Studio) -> Signal {
-    let wash = metal(studio, 3.0, 1.73)
-        .highpass(2800.0, 0.7)
-        .shape(|t| decay(t, 0.8));
-    let stroke = studio
-        .noise(3.0)
-        .highpass(5000.0, 0.7)
-        .shape(|t| decay(t, 0.08));
-    let body = metal(studio, 3.0, 1.13)
-        .bandpass(|_| 900.0, 1.0)
-        .shape(|t| decay(t, 0.5));
-    wash.with(0.0, 1.0, &stroke).with(0.0, 0.3, &body)
+    metal(studio, 4.0, 1.3, 0.5)
+        .highpass(4000.0, 0.8)
+        .shape(|t| decay(t, 0.6))
 }
 
 pub(super) fn tom(studio: &mut Studio) -> Signal {
+    let slack = |t: f32| 1.0 + 0.4 * decay(t, 0.05);
     let skin = studio
-        .sine(0.9, |t| 92.0 + 50.0 * decay(t, 0.05))
-        .shape(|t| decay(t, 0.22));
+        .sine(0.9, |t| 130.0 * slack(t))
+        .shape(|t| decay(t, 0.15));
     let over = studio
-        .sine(0.9, |t| 150.0 + 70.0 * decay(t, 0.05))
-        .shape(|t| decay(t, 0.11));
+        .sine(0.9, |t| 208.0 * slack(t))
+        .shape(|t| decay(t, 0.075));
     let stick = studio
         .noise(0.9)
-        .lowpass(|_| 1800.0, 0.7)
+        .lowpass(|_| 3000.0, 0.7)
         .shape(|t| decay(t, 0.012));
-    skin.with(0.0, 0.35, &over).with(0.0, 0.5, &stick)
+    skin.with(0.0, 0.3, &over).with(0.0, 0.8, &stick)
 }
 
 /// Several hands never meet at once: four short bursts, then the room.
@@ -99,15 +95,15 @@ pub(super) fn cowbell(studio: &mut Studio) -> Signal {
     let pair = studio
         .square(0.6, |_| 540.0)
         .with(0.0, 1.0, &studio.square(0.6, |_| 800.0));
-    pair.bandpass(|_| 1500.0, 1.2)
-        .shape(|t| 0.5 * decay(t, 0.015) + 0.5 * decay(t, 0.13))
+    pair.bandpass(|_| 800.0, 0.7)
+        .shape(|t| 0.5 * decay(t, 0.015) + 0.5 * decay(t, 0.06))
 }
 
 pub(super) fn wood_block(studio: &mut Studio) -> Signal {
     let modes = [
-        (820.0, 1.0, 0.035),
-        (1660.0, 0.6, 0.022),
-        (2710.0, 0.3, 0.012),
+        (600.0, 1.0, 0.015),
+        (1212.0, 0.6, 0.009),
+        (1980.0, 0.3, 0.005),
     ];
     let wood = studio.strike(
         0.4,
@@ -120,16 +116,15 @@ pub(super) fn wood_block(studio: &mut Studio) -> Signal {
     wood.with(0.0, 0.5, &stick)
 }
 
+/// Sixteenth notes at 120 beats a minute, every other one softer.
 pub(super) fn shaker(studio: &mut Studio) -> Signal {
-    let mut bar = studio.silence(2.0);
-    for step in 0..16 {
-        let beads = studio.noise(0.12).bandpass(|_| 6500.0, 1.1);
-        let shake = beads.shape(|t| gate(t, 0.03, 0.11, 0.07).powi(2));
-        bar = bar.with(
-            step as f32 * 0.125,
-            if step % 2 == 0 { 1.0 } else { 0.55 },
+    (0..16).fold(studio.silence(2.2), |bar, step| {
+        let beads = studio.noise(0.18).bandpass(|_| 8000.0, 0.7);
+        let shake = beads.shape(|t| gate(t, 0.04, 0.16, 0.09).powi(2));
+        bar.with(
+            0.125 * step as f32,
+            if step % 2 == 0 { 1.0 } else { 0.6 },
             &shake,
-        );
-    }
-    bar
+        )
+    })
 }

@@ -38,12 +38,12 @@ pub(super) fn gun_shot(studio: &mut Studio) -> Signal {
     crack.with(0.0, 1.5, &blast).saturate(3.0).reverb(1.4, 0.35)
 }
 
-/// B5, then E6: the fourth that everyone knows.
+/// A short note, then a fifth above.
 pub(super) fn coin(studio: &mut Studio) -> Signal {
     studio
-        .square(0.8, |t| if t < 0.08 { 987.8 } else { 1318.5 })
-        .shape(|t| if t < 0.08 { 1.0 } else { decay(t - 0.08, 0.2) })
-        .lowpass(|_| 7000.0, 0.7)
+        .square(0.4, |t| if t < 0.08 { 700.0 } else { 1050.0 })
+        .shape(|t| if t < 0.08 { 1.0 } else { decay(t - 0.08, 0.25) })
+        .lowpass(|_| 9000.0, 0.7)
 }
 
 pub(super) fn power_up(studio: &mut Studio) -> Signal {

@@ -2,24 +2,19 @@
 
 use super::synth::{Mode, Signal, Studio, decay, gate};
 
-/// Four cylinders that idle, then rev: uneven pulses through the exhaust's resonances.
+/// An engine of 70 ignitions a second that is given some gas: pulses, uneven by chance and from one
+/// ignition to the next, through a dull exhaust.
 pub(super) fn car_engine(studio: &mut Studio) -> Signal {
-    let revs = |t: f32| 27.0 + 55.0 * gate(t - 1.2, 0.7, 2.6, 0.9).powi(2);
+    let ignitions = |t: f32| 70.0 * (1.0 + 0.3 * gate(t - 1.0, 1.0, 3.0, 1.0));
     let uneven = studio.wander(4.5, 14.0);
-    let pulses = studio
-        .saw(4.5, revs)
-        .with(0.0, 0.5, &studio.saw(4.5, |t| 0.5 * revs(t)));
+    let every = studio.saw(4.5, ignitions);
+    let pulses = every.with(0.0, 0.6, &studio.saw(4.5, |t| 0.5 * ignitions(t)));
     let intake = studio.noise(4.5).lowpass(|_| 900.0, 0.7);
     let exhaust = pulses
-        .follow(&uneven, 0.7, 1.0)
-        .with(0.0, 0.35, &intake)
+        .follow(&uneven, 0.8, 1.0)
+        .with(0.0, 0.2, &intake)
         .saturate(1.5);
-    exhaust.formants(&[
-        (75.0, 1.0, 1.5),
-        (160.0, 1.0, 2.0),
-        (420.0, 0.5, 2.0),
-        (1100.0, 0.25, 1.5),
-    ])
+    exhaust.lowpass(|_| 2000.0, 0.7)
 }
 
 /// Rotor blades chop the air eighteen times a second.

@@ -105,51 +105,32 @@ pub(super) fn piano(studio: &mut Studio) -> Signal {
     phrase.reverb(0.8, 0.15)
 }
 
+/// G4 with a strong octave, as a flute has in its low register, and breath.
 pub(super) fn flute(studio: &mut Studio) -> Signal {
-    let tune = [
-        (0.0, 74.0, 0.7),
-        (0.7, 76.0, 0.35),
-        (1.05, 78.0, 0.35),
-        (1.4, 81.0, 1.4),
-    ];
-    let mut phrase = studio.silence(3.0);
-    for (at, key, length) in tune {
-        let vibrato =
-            |t: f32| note(key) * (1.0 + 0.006 * (t / 0.4).min(1.0) * (TAU * 5.2 * t).sin());
-        let pipe = studio.sine(length, vibrato);
-        let octave = studio.sine(length, |t| 2.0 * vibrato(t));
-        let twelfth = studio.sine(length, |t| 3.0 * vibrato(t));
-        let breath = studio.noise(length).bandpass(|_| 2.0 * note(key), 1.5);
-        let blown = pipe
-            .with(0.0, 0.35, &octave)
-            .with(0.0, 0.12, &twelfth)
-            .with(0.0, 0.18, &breath);
-        phrase = phrase.with(at, 1.0, &blown.shape(|t| gate(t, 0.06, length, 0.07)));
-    }
-    phrase.reverb(1.4, 0.25)
+    let hz = |t: f32| note(67.0) * (1.0 + 0.005 * (t / 0.4).min(1.0) * (TAU * 5.2 * t).sin());
+    let octave = studio.sine(2.0, |t| 2.0 * hz(t));
+    let twelfth = studio.sine(2.0, |t| 3.0 * hz(t));
+    let breath = studio.noise(2.0).bandpass(|_| 2.0 * note(67.0), 1.0);
+    let pipe = studio
+        .sine(2.0, hz)
+        .with(0.0, 0.5, &octave)
+        .with(0.0, 0.05, &twelfth);
+    pipe.with(0.0, 0.3, &breath)
+        .shape(|t| gate(t, 0.06, 2.0, 0.1))
 }
 
-/// A bowed string: a sawtooth with vibrato through the resonances of a violin's body.
+/// A bowed A4: a sawtooth with vibrato and the bow's noise through the resonances of a small body.
 pub(super) fn violin(studio: &mut Studio) -> Signal {
-    let tune = [(0.0, 69.0, 0.9), (0.9, 72.0, 0.6), (1.5, 76.0, 1.7)];
-    let mut phrase = studio.silence(3.4);
-    for (at, key, length) in tune {
-        let hz = |t: f32| note(key) * (1.0 + 0.008 * (t / 0.3).min(1.0) * (TAU * 5.8 * t).sin());
-        let bow = studio.noise(length).bandpass(|_| 3000.0, 0.8);
-        let string = studio.saw(length, hz).with(0.0, 0.08, &bow);
-        phrase = phrase.with(at, 1.0, &string.shape(|t| gate(t, 0.09, length, 0.06)));
-    }
+    let hz = |t: f32| note(69.0) * (1.0 + 0.007 * (t / 0.3).min(1.0) * (TAU * 5.8 * t).sin());
+    let bow = studio.noise(2.0).bandpass(|_| 4000.0, 0.6);
+    let string = studio.saw(2.0, hz).with(0.0, 0.3, &bow);
     let body = [
-        (290.0, 0.8, 6.0),
-        (470.0, 1.0, 5.0),
-        (700.0, 0.6, 4.0),
-        (1200.0, 0.6, 2.5),
-        (2600.0, 1.0, 1.5),
+        (290.0, 0.5, 3.0),
+        (700.0, 0.5, 2.0),
+        (1500.0, 0.7, 1.5),
+        (3200.0, 1.5, 1.0),
     ];
-    phrase
-        .lowpass(|_| 6500.0, 0.7)
-        .formants(&body)
-        .reverb(1.6, 0.3)
+    string.formants(&body).shape(|t| gate(t, 0.2, 2.0, 0.1))
 }
 
 /// Brass opens as it gets louder: the low-pass follows the envelope.

@@ -22,38 +22,23 @@ pub(super) fn rain(studio: &mut Studio) -> Signal {
 }
 
 pub(super) fn thunder(studio: &mut Studio) -> Signal {
-    let rumble = studio.wander(5.0, 9.0);
+    let rumble = studio.wander(4.9, 6.0);
     let roll = studio
-        .noise(5.0)
-        .lowpass(|t| 90.0 + 500.0 * decay(t, 0.7), 0.6);
-    let roll = roll
-        .follow(&rumble, 0.25, 1.0)
-        .shape(|t| gate(t, 0.05, 5.0, 3.0) * decay(t, 2.2));
-    let crack = studio
-        .noise(5.0)
-        .lowpass(|t| 300.0 + 5000.0 * decay(t, 0.1), 0.6);
-    let crack = crack.shape(|t| decay(t, 0.12) + 0.6 * decay(t - 0.18, 0.1));
-    roll.gain(5.0)
-        .with(0.0, 0.8, &crack)
-        .saturate(1.2)
-        .reverb(3.0, 0.4)
+        .noise(4.9)
+        .lowpass(|t| 120.0 + 200.0 * decay(t, 0.8), 0.6);
+    let far = roll
+        .follow(&rumble, 0.2, 1.0)
+        .shape(|t| gate(t, 0.1, 4.9, 2.0) * decay(t, 4.0));
+    far.reverb(3.0, 0.4)
 }
 
+/// Two waves: each is louder and brighter as it breaks.
 pub(super) fn ocean_waves(studio: &mut Studio) -> Signal {
-    let swell = |t: f32| {
-        let turn = (t / 2.5).fract();
-        (turn / 0.35).min(1.0).powi(2) * (-(turn - 0.35).max(0.0) / 0.22).exp()
-    };
+    let swell = |t: f32| 0.5 - 0.5 * (TAU * t / 2.45).cos();
     let water = studio
-        .noise(5.0)
-        .lowpass(|t| 350.0 + 3500.0 * swell(t), 0.5)
-        .shape(|t| 0.12 + swell(t));
-    let foam = studio
-        .noise(5.0)
-        .highpass(3000.0, 0.6)
-        .shape(|t| 0.25 * swell(t - 0.15).powi(2));
-    let depth = studio.noise(5.0).lowpass(|_| 180.0, 0.6);
-    water.with(0.0, 0.5, &foam).with(0.0, 0.4, &depth)
+        .noise(4.9)
+        .lowpass(|t| 600.0 + 1500.0 * swell(t), 0.5);
+    water.shape(|t| 0.1 + swell(t).powi(2))
 }
 
 pub(super) fn wind(studio: &mut Studio) -> Signal {

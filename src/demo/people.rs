@@ -2,9 +2,6 @@
 
 use super::synth::{Mode, Signal, Studio, decay, gate};
 
-/// The first three formants of "ah" in hertz with levels and Qs (Peterson and Barney 1952, men).
-const AH: [(f32, f32, f32); 3] = [(730.0, 1.0, 8.0), (1090.0, 0.6, 9.0), (2440.0, 0.25, 12.0)];
-
 /// Lub-dub at 72 beats a minute, the second sound 0.3 s after the first.
 pub(super) fn heartbeat(studio: &mut Studio) -> Signal {
     let valve = |hz: f32| {

@@ -82,29 +82,25 @@ pub(super) fn dial_tone(studio: &mut Studio) -> Signal {
         .with(0.0, 1.0, &studio.sine(3.0, |_| 440.0))
 }
 
-/// Four short beeps, a rest, four more.
+/// Two short beeps a second.
 pub(super) fn alarm_clock(studio: &mut Studio) -> Signal {
     let beep = studio
-        .square(0.08, |_| 2048.0)
-        .shape(|t| gate(t, 0.003, 0.08, 0.003));
-    [0.0, 0.125, 0.25, 0.375]
+        .sine(0.06, |_| 2048.0)
+        .shape(|t| gate(t, 0.003, 0.06, 0.003));
+    [0.0, 0.096, 1.0, 1.096]
         .iter()
-        .flat_map(|at| [*at, at + 1.0, at + 2.0])
-        .fold(studio.silence(3.0), |clock, at| clock.with(at, 1.0, &beep))
-        .lowpass(|_| 9000.0, 0.7)
+        .fold(studio.silence(2.0), |clock, &at| clock.with(at, 1.0, &beep))
 }
 
 /// Two reeds a major third apart.
 pub(super) fn car_horn(studio: &mut Studio) -> Signal {
     let reeds = studio
-        .saw(2.0, |_| 415.0)
-        .with(0.0, 1.0, &studio.saw(2.0, |_| 523.0));
-    let honk = |t: f32| gate(t, 0.015, 0.45, 0.03) + gate(t - 0.6, 0.015, 1.1, 0.04);
+        .saw(1.2, |_| 415.0)
+        .with(0.0, 1.0, &studio.saw(1.2, |_| 523.0));
     reeds
-        .saturate(2.0)
-        .bandpass(|_| 1500.0, 0.5)
-        .shape(honk)
-        .reverb(0.6, 0.2)
+        .saturate(0.7)
+        .lowpass(|_| 2500.0, 0.7)
+        .shape(|t| gate(t, 0.02, 1.1, 0.04))
 }
 
 /// A referee's whistle: the pea chops the tone some 40 times a second.
