@@ -5,5 +5,6 @@
 //! spectrograms and texts into embeddings in one shared space.
 
 pub mod audio;
+pub mod demo;
 pub mod mel;
 pub mod model;
