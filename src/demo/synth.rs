@@ -7,7 +7,7 @@
 
 use std::f32::consts::{PI, TAU};
 
-/// SplitMix64 (Steele, Lea and Flood 2014, figure 13): three multiply-xorshifts over a counter.
+/// SplitMix64 (Steele, Lea and Flood 2014): three multiply-xorshifts over a counter.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -28,17 +28,6 @@ pub(super) fn decay(t: f32, seconds: f32) -> f32 {
 /// that end at `end`.
 pub(super) fn gate(t: f32, attack: f32, end: f32, release: f32) -> f32 {
     (t / attack).min((end - t) / release).clamp(0.0, 1.0)
-}
-
-/// One vibrating mode of a struck body.
-#[derive(Clone, Copy)]
-pub(super) struct Mode {
-    /// Frequency in hertz.
-    pub hz: f32,
-    /// Level at the stroke.
-    pub level: f32,
-    /// Seconds to fall to 1/e.
-    pub decay: f32,
 }
 
 /// Makes signals at one sampling rate, with one seeded source of randomness.
@@ -165,18 +154,17 @@ impl Studio {
         )
     }
 
-    /// A struck body: the sum of its modes, each a decaying sine. Modes above 45 % of the sampling
-    /// rate are left out.
-    pub fn strike(&self, seconds: f32, modes: &[Mode]) -> Signal {
-        modes.iter().filter(|mode| mode.hz < 0.45 * self.rate).fold(
-            self.silence(seconds),
-            |body, mode| {
-                let tone = self
-                    .sine(seconds, |_| mode.hz)
-                    .shape(|t| decay(t, mode.decay));
-                body.with(0.0, mode.level, &tone)
-            },
-        )
+    /// A struck body: the sum of its modes, each a sine `(hz, level, decay)` that starts at `level` and
+    /// falls to 1/e of it in `decay` seconds. Modes above 45 % of the sampling rate are left out.
+    pub fn strike(&self, seconds: f32, modes: &[(f32, f32, f32)]) -> Signal {
+        let audible = modes.iter().filter(|mode| mode.0 < 0.45 * self.rate);
+        audible.fold(self.silence(seconds), |body, &(hz, level, fall)| {
+            body.with(
+                0.0,
+                level,
+                &self.sine(seconds, |_| hz).shape(|t| decay(t, fall)),
+            )
+        })
     }
 
     /// A plucked string (Karplus and Strong 1983): a period of noise runs round a delay line whose
