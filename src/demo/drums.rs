@@ -1,7 +1,8 @@
 //! Drums and percussion, after the circuits of analogue drum machines: tuned sines for skins, squares
 //! at unrelated frequencies for metal, filtered noise for the rest.
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// The six square-wave frequencies of the TR-808's cymbal circuit, in hertz, as measured by Werner,
 /// Abel and Smith (2014, "The TR-808 Cymbal").

@@ -1,6 +1,7 @@
 //! The sounds of video games: swept squares, and noise with a fast filter.
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 pub(super) fn laser(studio: &mut Studio) -> Signal {
     studio

@@ -1,6 +1,7 @@
 //! Engines, rotors and clockwork, and the noises of machines that play recordings.
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// An engine of 70 ignitions a second that is given some gas: pulses, uneven by chance and from one
 /// ignition to the next, through a dull exhaust.

@@ -3,7 +3,8 @@
 
 use std::f32::consts::TAU;
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// The frequency of a MIDI note number in equal temperament, A4 (69) at 440 Hz.
 fn note(number: f32) -> f32 {

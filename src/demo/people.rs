@@ -1,6 +1,7 @@
 //! Sounds that people make, with heart, hands and feet.
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// Lub-dub at 72 beats a minute, the second sound 0.3 s after the first.
 pub(super) fn heartbeat(studio: &mut Studio) -> Signal {

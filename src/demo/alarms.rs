@@ -1,6 +1,7 @@
 //! Sounds that are meant to be noticed: bells, horns, sirens, telephones, alarms.
 
-use super::synth::{Signal, Studio, gate};
+use super::signal::Signal;
+use super::synth::{Studio, gate};
 
 /// A wail that glides from 550 Hz to 1450 Hz and back in 2.4 s.
 pub(super) fn siren(studio: &mut Studio) -> Signal {
