@@ -18,7 +18,6 @@ mod music;
 mod nature;
 mod people;
 mod signal;
-
 mod synth;
 
 use std::path::{Path, PathBuf};
