@@ -1,7 +1,8 @@
 //! Drums and percussion, after the circuits of analogue drum machines: tuned sines for skins, squares
 //! at unrelated frequencies for metal, filtered noise for the rest.
 
-use super::synth::{Mode, Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// The six square-wave frequencies of the TR-808's cymbal circuit, in hertz, as measured by Werner,
 /// Abel and Smith (2014, "The TR-808 Cymbal").
@@ -105,10 +106,7 @@ pub(super) fn wood_block(studio: &mut Studio) -> Signal {
         (1212.0, 0.6, 0.009),
         (1980.0, 0.3, 0.005),
     ];
-    let wood = studio.strike(
-        0.4,
-        &modes.map(|(hz, level, decay)| Mode { hz, level, decay }),
-    );
+    let wood = studio.strike(0.4, &modes);
     let stick = studio
         .noise(0.4)
         .bandpass(|_| 3000.0, 1.0)

@@ -1,6 +1,7 @@
 //! The sounds of video games: swept squares, and noise with a fast filter.
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 pub(super) fn laser(studio: &mut Studio) -> Signal {
     studio
@@ -12,18 +13,14 @@ pub(super) fn explosion(studio: &mut Studio) -> Signal {
     let debris = studio.wander(3.0, 22.0);
     let blast = studio
         .noise(3.0)
-        .lowpass(|t| 110.0 + 3500.0 * decay(t, 0.25), 0.6);
+        .lowpass(|t| 110.0 + 2500.0 * decay(t, 0.25), 0.6);
     let blast = blast
-        .follow(&debris, 0.5, 1.0)
-        .shape(|t| gate(t, 0.004, 3.0, 1.0) * decay(t, 0.65));
+        .follow(&debris, 0.4, 1.0)
+        .shape(|t| gate(t, 0.004, 3.0, 1.0) * decay(t, 1.3));
     let boom = studio
         .sine(3.0, |t| 32.0 + 60.0 * decay(t, 0.15))
         .shape(|t| decay(t, 0.5));
-    blast
-        .gain(3.0)
-        .with(0.0, 1.0, &boom)
-        .saturate(2.0)
-        .reverb(1.5, 0.2)
+    blast.gain(3.0).with(0.0, 1.0, &boom).saturate(2.0)
 }
 
 pub(super) fn gun_shot(studio: &mut Studio) -> Signal {
@@ -46,14 +43,17 @@ pub(super) fn coin(studio: &mut Studio) -> Signal {
         .lowpass(|_| 9000.0, 0.7)
 }
 
+/// A rising warble.
 pub(super) fn power_up(studio: &mut Studio) -> Signal {
-    const SEMITONE: f32 = 1.059_463;
-    let arpeggio = |t: f32| {
-        let step = (t / 0.06) as i32;
-        330.0 * SEMITONE.powi([0, 4, 7, 12][(step % 4) as usize] + 2 * (step / 4))
+    let warble = |t: f32| {
+        if (t * 12.0).fract() < 0.5 {
+            60.0
+        } else {
+            -60.0
+        }
     };
     studio
-        .square(1.0, arpeggio)
-        .lowpass(|_| 6000.0, 0.7)
-        .shape(|t| gate(t, 0.005, 1.0, 0.15))
+        .square(0.4, |t| 200.0 + 900.0 * t + warble(t))
+        .lowpass(|_| 9000.0, 0.7)
+        .shape(|t| gate(t, 0.005, 0.4, 0.1))
 }

@@ -1,6 +1,7 @@
-//! Engines, rotors and clockwork, and the noises of recording machines themselves.
+//! Engines, rotors and clockwork, and the noises of machines that play recordings.
 
-use super::synth::{Mode, Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// An engine of 70 ignitions a second that is given some gas: pulses, uneven by chance and from one
 /// ignition to the next, through a dull exhaust.
@@ -26,30 +27,25 @@ pub(super) fn helicopter(studio: &mut Studio) -> Signal {
         .shape(|t| 0.5 + slap(t))
 }
 
+/// Tick and tock, a second for both.
 pub(super) fn clock_ticking(studio: &mut Studio) -> Signal {
-    let tick = |studio: &mut Studio, hz: f32| {
+    let stroke = |studio: &mut Studio, hz: f32| {
         let modes = [
-            (hz, 1.0, 0.012),
-            (1.73 * hz, 0.7, 0.0085),
-            (2.9 * hz, 0.5, 0.006),
+            (hz, 1.0, 0.003),
+            (1.73 * hz, 0.7, 0.0021),
+            (2.9 * hz, 0.5, 0.0015),
         ];
-        let wheel = studio.strike(
-            0.1,
-            &modes.map(|(hz, level, decay)| Mode { hz, level, decay }),
-        );
         let catch = studio
             .noise(0.1)
             .highpass(2500.0, 0.7)
             .shape(|t| decay(t, 0.002));
-        wheel.with(0.0, 4.0, &catch)
+        studio.strike(0.1, &modes).with(0.0, 4.0, &catch)
     };
-    let (tick, tock) = (tick(studio, 2600.0), tick(studio, 2080.0));
-    (0..8).fold(studio.silence(4.0), |clock, beat| {
-        clock.with(
-            0.5 * beat as f32,
-            1.0,
-            if beat % 2 == 0 { &tick } else { &tock },
-        )
+    let (tick, tock) = (stroke(studio, 3500.0), stroke(studio, 2800.0));
+    (0..4).fold(studio.silence(4.0), |clock, second| {
+        clock
+            .with(second as f32, 1.0, &tick)
+            .with(second as f32 + 0.5, 1.0, &tock)
     })
 }
 

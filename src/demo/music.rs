@@ -3,7 +3,8 @@
 
 use std::f32::consts::TAU;
 
-use super::synth::{Mode, Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// The frequency of a MIDI note number in equal temperament, A4 (69) at 440 Hz.
 fn note(number: f32) -> f32 {
@@ -23,15 +24,15 @@ pub(super) fn acoustic_guitar(studio: &mut Studio) -> Signal {
     let mut strum = studio.silence(2.5);
     for (string, key) in [40.0, 47.0, 52.0, 55.0, 59.0, 64.0].into_iter().enumerate() {
         strum = strum.with(
-            0.03 * string as f32,
+            0.06 * string as f32,
             1.0,
-            &studio.pluck(2.4, note(key), 0.4, 0.9),
+            &studio.pluck(2.4, note(key), 0.7, 0.3),
         );
     }
     let body = strum
         .clone()
         .formants(&[(105.0, 0.8, 4.0), (210.0, 0.5, 4.0), (430.0, 0.3, 3.0)]);
-    strum.with(0.0, 1.5, &body)
+    strum.with(0.0, 1.0, &body)
 }
 
 /// A C major chord on drawbars 16', 8', 5 1/3', 4', 2' and 1' of a tonewheel organ.
@@ -69,7 +70,7 @@ pub(super) fn electric_piano(studio: &mut Studio) -> Signal {
     chord
 }
 
-/// Strings of a piano are stiff, so that partial n lies at n·sqrt(1 + B·n²), and three to a note.
+/// Strings of a piano are stiff, so that partial n lies at n·sqrt(1 + B·n²), and a note has several, not quite in tune.
 pub(super) fn piano(studio: &mut Studio) -> Signal {
     const INHARMONICITY: f32 = 0.0004;
     let melody = [
@@ -87,11 +88,7 @@ pub(super) fn piano(studio: &mut Studio) -> Signal {
             let hz = note(key) * n * (1.0 + INHARMONICITY * n * n).sqrt();
             let level = 1.0 / (n * (1.0 + 0.08 * n * n));
             for (detune, part) in [(0.9996, 0.5), (1.0004, 0.5)] {
-                modes.push(Mode {
-                    hz: hz * detune,
-                    level: level * part,
-                    decay: 0.9 / n.sqrt(),
-                });
+                modes.push((hz * detune, level * part, 0.9 / n.sqrt()));
             }
         }
         let hammer = studio

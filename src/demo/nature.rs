@@ -3,7 +3,8 @@
 
 use std::f32::consts::TAU;
 
-use super::synth::{Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 pub(super) fn rain(studio: &mut Studio) -> Signal {
     let drops = studio.scatter(5.0, 500.0, |studio| {

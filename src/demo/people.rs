@@ -1,6 +1,7 @@
-//! Sounds that people make: with the voice, the hands and the feet.
+//! Sounds that people make, with heart, hands and feet.
 
-use super::synth::{Mode, Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, decay, gate};
 
 /// Lub-dub at 72 beats a minute, the second sound 0.3 s after the first.
 pub(super) fn heartbeat(studio: &mut Studio) -> Signal {
@@ -32,26 +33,22 @@ pub(super) fn footsteps(studio: &mut Studio) -> Signal {
     })
 }
 
+/// Three knocks on a thin panel.
 pub(super) fn door_knock(studio: &mut Studio) -> Signal {
     let modes = [
-        (90.0, 1.0, 0.02),
-        (189.0, 0.8, 0.014),
-        (324.0, 0.5, 0.01),
-        (549.0, 0.3, 0.006),
+        (110.0, 1.0, 0.008),
+        (231.0, 0.8, 0.0056),
+        (396.0, 0.5, 0.004),
+        (671.0, 0.3, 0.0024),
     ];
-    let panel = studio.strike(
-        0.3,
-        &modes.map(|(hz, level, decay)| Mode { hz, level, decay }),
-    );
     let knuckle = studio
         .noise(0.3)
         .lowpass(|_| 2500.0, 0.7)
         .shape(|t| decay(t, 0.004));
-    let knock = panel.with(0.0, 0.3, &knuckle);
-    (0..5)
-        .fold(studio.silence(1.3), |door, i| {
-            door.with(0.15 * i as f32, 1.0, &knock)
-        })
+    let knock = studio.strike(0.3, &modes).with(0.0, 0.6, &knuckle);
+    [0.0, 0.18, 0.36]
+        .iter()
+        .fold(studio.silence(1.0), |door, &at| door.with(at, 1.0, &knock))
         .reverb(0.4, 0.15)
 }
 

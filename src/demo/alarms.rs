@@ -1,8 +1,9 @@
 //! Sounds that are meant to be noticed: bells, horns, sirens, telephones, alarms.
 
-use super::synth::{Mode, Signal, Studio, decay, gate};
+use super::signal::Signal;
+use super::synth::{Studio, gate};
 
-/// A two-tone wail that glides from 550 Hz to 1450 Hz and back in 2.4 s.
+/// A wail that glides from 550 Hz to 1450 Hz and back in 2.4 s.
 pub(super) fn siren(studio: &mut Studio) -> Signal {
     let glide = |t: f32| {
         let turn = (t / 2.4).fract();
@@ -15,32 +16,23 @@ pub(super) fn siren(studio: &mut Studio) -> Signal {
 }
 
 /// The named partials of a minor-third church bell (Fletcher and Rossing, "The Physics of Musical
-/// Instruments", section 21.4) over a prime of 440 Hz: hum, prime, tierce, quint, nominal and up.
+/// Instruments", chapter 21) over a prime of 520 Hz: hum, prime, tierce, quint, nominal and up.
 pub(super) fn church_bell(studio: &mut Studio) -> Signal {
     const PARTIALS: [(f32, f32, f32); 9] = [
-        (0.5, 0.7, 2.6),
-        (1.0, 0.8, 1.6),
-        (1.2, 1.0, 1.3),
-        (1.5, 0.4, 0.9),
-        (2.0, 1.0, 0.9),
-        (2.5, 0.4, 0.5),
-        (3.0, 0.5, 0.45),
-        (4.17, 0.4, 0.3),
-        (5.43, 0.3, 0.2),
+        (0.5, 0.7, 3.9),
+        (1.0, 0.8, 2.4),
+        (1.2, 1.0, 2.0),
+        (1.5, 0.4, 1.35),
+        (2.0, 1.0, 1.35),
+        (2.5, 0.4, 0.75),
+        (3.0, 0.5, 0.68),
+        (4.17, 0.4, 0.45),
+        (5.43, 0.3, 0.3),
     ];
-    let bell = PARTIALS.map(|(ratio, level, decay)| Mode {
-        hz: 440.0 * ratio,
-        level,
-        decay,
-    });
-    let clapper = studio
-        .noise(4.5)
-        .bandpass(|_| 3000.0, 0.8)
-        .shape(|t| decay(t, 0.01));
-    studio
-        .strike(4.5, &bell)
-        .with(0.0, 0.8, &clapper)
-        .reverb(2.0, 0.4)
+    studio.strike(
+        4.5,
+        &PARTIALS.map(|(ratio, level, fall)| (520.0 * ratio, level, fall)),
+    )
 }
 
 /// A thumb bell: the hammer rattles round a small bright cup.
@@ -51,22 +43,19 @@ pub(super) fn bicycle_bell(studio: &mut Studio) -> Signal {
         (6890.0, 0.4, 0.18),
         (9700.0, 0.2, 0.1),
     ];
-    let cup = studio.strike(
-        1.2,
-        &modes.map(|(hz, level, decay)| Mode { hz, level, decay }),
-    );
+    let cup = studio.strike(1.2, &modes);
     [0.0, 0.07, 0.14, 0.21, 0.7, 0.77, 0.84, 0.91]
         .iter()
         .fold(studio.silence(2.0), |ring, &at| ring.with(at, 1.0, &cup))
 }
 
-/// An electronic ringer that warbles between 440 Hz and 480 Hz, thirty times a second.
+/// An electronic ringer that warbles between 600 Hz and 700 Hz, thirty times a second.
 pub(super) fn telephone_ring(studio: &mut Studio) -> Signal {
     let warble = |t: f32| {
         if (t * 30.0).fract() < 0.5 {
-            440.0
+            600.0
         } else {
-            480.0
+            700.0
         }
     };
     studio
@@ -75,7 +64,7 @@ pub(super) fn telephone_ring(studio: &mut Studio) -> Signal {
         .shape(|t| gate(t, 0.01, 1.0, 0.02))
 }
 
-/// The precise dial tone of North America: 350 Hz and 440 Hz at equal levels (ITU-T E.180).
+/// The precise dial tone of North America: 350 Hz and 440 Hz at equal levels (ITU-T E.180, supplement 2).
 pub(super) fn dial_tone(studio: &mut Studio) -> Signal {
     studio
         .sine(3.0, |_| 350.0)
