@@ -429,4 +429,61 @@ mod tests {
         assert_eq!(crop_starts(2), [0, 1, 0]);
         assert_eq!(crop_starts(4), [0, 2, 3]);
     }
+
+    /// The reference's own banks, summed up: for each filter the first and last bin above zero, the
+    /// sum and the maximum of its weights.
+    #[test]
+    fn mel_banks_equal_the_references() {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/clap-tiny-unfused/golden.safetensors"
+        );
+        let bytes = std::fs::read(file).expect("the reference data is there");
+        let golden = safetensors::SafeTensors::deserialize(&bytes).expect("it is whole");
+        let column = |name: String| -> Vec<[u8; 8]> {
+            let tensor = golden.tensor(&name).expect("it has all banks");
+            let values = tensor.data().chunks_exact(8);
+            values
+                .map(|value| value.try_into().expect("chunks of 8"))
+                .collect()
+        };
+        for (name, scale) in [("htk", MelScale::Htk), ("slaney", MelScale::Slaney)] {
+            let bank = mel_bank(&MelConfig {
+                sample_rate_hz: 48_000,
+                n_fft: 1024,
+                hop: 480,
+                n_mels: 64,
+                f_min_hz: 50.0,
+                f_max_hz: 14_000.0,
+                max_samples: 480_000,
+                scale,
+                padding: Padding::RepeatPad,
+                fusion: false,
+            });
+            let column = |what| column(format!("mel.{name}.{what}"));
+            let (first, last) = (column("first_bin"), column("last_bin"));
+            let (sum, max) = (column("sum"), column("max"));
+            assert_eq!(bank.len(), first.len());
+            for (i, filter) in bank.iter().enumerate() {
+                let above = |w: &f64| *w > 0.0;
+                let bins = (
+                    filter.iter().position(above),
+                    filter.iter().rposition(above),
+                );
+                let golden_bin = |bytes| Some(i64::from_le_bytes(bytes) as usize);
+                assert_eq!(
+                    bins,
+                    (golden_bin(first[i]), golden_bin(last[i])),
+                    "{name} {i}"
+                );
+                // Both in double precision, by formulas that round differently.
+                let close = |a: f64, b: [u8; 8]| (a / f64::from_le_bytes(b) - 1.0).abs() < 1e-9;
+                assert!(close(filter.iter().sum(), sum[i]), "{name} {i}");
+                assert!(
+                    close(filter.iter().fold(0.0, |a: f64, &b| a.max(b)), max[i]),
+                    "{name} {i}"
+                );
+            }
+        }
+    }
 }

@@ -1,3 +1,7 @@
 //! The integration tests of `soundseek`, one binary.
 //!
 //! Each module says in its first lines what belongs in it.
+
+mod checkpoint;
+mod golden;
+mod golden_mel;
