@@ -173,9 +173,10 @@ impl LogMel {
 #[derive(Default)]
 pub struct Scratch {
     clip: Vec<f32>,
-    frame: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    fft: Vec<Complex<f32>>,
+    frame: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    fft: Vec<Complex<f64>>,
+    power: Vec<f32>,
 }
 
 /// One triangle of the mel bank: its weights and the power bin of the first one.
@@ -185,10 +186,13 @@ struct Triangle {
 }
 
 /// Computes log-mel spectrograms; built once, shared by threads.
+///
+/// The transform is in double precision, as the reference's: in single precision its rounding moves
+/// the near-silent bands beside a pure tone by more than 1 dB.
 pub struct LogMelExtractor {
     config: MelConfig,
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
+    fft: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
     bank: Vec<Triangle>,
 }
 
@@ -203,7 +207,7 @@ impl LogMelExtractor {
         let window = (0..config.n_fft)
             .map(|n| {
                 let turn = std::f64::consts::TAU * n as f64 / config.n_fft as f64;
-                (0.5 - 0.5 * turn.cos()) as f32
+                0.5 - 0.5 * turn.cos()
             })
             .collect();
         let bank = mel_bank(config)
@@ -290,6 +294,7 @@ impl LogMelExtractor {
             frame,
             spectrum,
             fft,
+            power,
         } = scratch;
         let length = clip.len() - half;
         // Reflection about the first and the last sample, neither of them repeated.
@@ -302,29 +307,29 @@ impl LogMelExtractor {
         frame.resize(n_fft, 0.0);
         spectrum.resize(half + 1, Complex::default());
         fft.resize(self.fft.get_scratch_len(), Complex::default());
+        power.resize(half + 1, 0.0);
         for start in (0..self.config.frames_of(length)).map(|t| t * hop) {
             for ((x, &s), &w) in frame
                 .iter_mut()
                 .zip(&clip[start..start + n_fft])
                 .zip(&self.window)
             {
-                *x = s * w;
+                *x = f64::from(s) * w;
             }
             self.fft
                 .process_with_scratch(frame, spectrum, fft)
                 .expect("the buffers have the planned lengths");
-            // The frame is spent: its first bins take the power spectrum.
-            for (p, c) in frame.iter_mut().zip(spectrum.iter()) {
-                *p = c.norm_sqr();
+            for (p, c) in power.iter_mut().zip(spectrum.iter()) {
+                *p = c.norm_sqr() as f32;
             }
             for triangle in &self.bank {
-                let power: f32 = frame[triangle.first_bin..]
+                let band: f32 = power[triangle.first_bin..]
                     .iter()
                     .zip(&triangle.weights)
                     .map(|(p, w)| p * w)
                     .sum();
                 // `max` also turns a NaN into silence; `min` keeps an overflow finite.
-                out.push(10.0 * power.max(MEL_FLOOR).min(f32::MAX).log10());
+                out.push(10.0 * band.max(MEL_FLOOR).min(f32::MAX).log10());
             }
         }
     }
