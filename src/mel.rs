@@ -328,8 +328,10 @@ impl LogMelExtractor {
                     .zip(&triangle.weights)
                     .map(|(p, w)| p * w)
                     .sum();
-                // `max` also turns a NaN into silence; `min` keeps an overflow finite.
-                out.push(10.0 * band.max(MEL_FLOOR).min(f32::MAX).log10());
+                // `max` also turns a NaN into silence, which `clamp` would keep.
+                let audible = band.max(MEL_FLOOR);
+                // An overflow stays finite.
+                out.push(10.0 * audible.min(f32::MAX).log10());
             }
         }
     }

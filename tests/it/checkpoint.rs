@@ -1,6 +1,8 @@
 //! Checkpoints as people have them: other formats of the same weights, and damaged ones, whose
 //! error texts must name file, tensor, expected, found and cure.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::collections::HashMap;
 use std::path::Path;
 

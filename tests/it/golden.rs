@@ -4,6 +4,8 @@
 //! reach about 10, and 1e-5 for an embedding of length 1. Features have a file of their own,
 //! because embeddings of random weights hardly feel a mistake in them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

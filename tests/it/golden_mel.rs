@@ -1,5 +1,7 @@
 //! Log-mel features against the reference implementation's, and against a direct Fourier sum.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use proptest::prelude::*;
 use soundseek::mel::{LogMelExtractor, MelConfig, MelScale, Padding, Scratch};
 
