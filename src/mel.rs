@@ -62,7 +62,7 @@ pub struct MelConfig {
     /// Padding rule for shorter clips.
     pub padding: Padding,
     /// Whether clips longer than `max_samples` are given whole, as one shrunk spectrogram and three
-    /// crops (Wu et al. 2023, "feature fusion", section 3.3), instead of being cut.
+    /// crops ("feature fusion", Wu et al. 2023), instead of being cut.
     pub fusion: bool,
 }
 

@@ -531,7 +531,11 @@ fn features_that_do_not_fit_the_encoder_are_refused_by_key() {
             1e9.into(),
             "max_length_s is 1000000000, expected above 0",
         ),
-        ("hop_length", 0.into(), "hop is 0, expected 1 to 65536"),
+        (
+            "hop_length",
+            0.into(),
+            "hop_length is 0, expected 1 to 65536",
+        ),
         (
             "truncation",
             "middle".into(),
