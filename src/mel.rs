@@ -62,7 +62,7 @@ pub struct MelConfig {
     /// Padding rule for shorter clips.
     pub padding: Padding,
     /// Whether clips longer than `max_samples` are given whole, as one shrunk spectrogram and three
-    /// crops (Wu et al. 2023, "feature fusion", section 3.3), instead of being cut.
+    /// crops ("feature fusion", Wu et al. 2023), instead of being cut.
     pub fusion: bool,
 }
 
@@ -173,9 +173,10 @@ impl LogMel {
 #[derive(Default)]
 pub struct Scratch {
     clip: Vec<f32>,
-    frame: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    fft: Vec<Complex<f32>>,
+    frame: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
+    fft: Vec<Complex<f64>>,
+    power: Vec<f32>,
 }
 
 /// One triangle of the mel bank: its weights and the power bin of the first one.
@@ -185,10 +186,13 @@ struct Triangle {
 }
 
 /// Computes log-mel spectrograms; built once, shared by threads.
+///
+/// The transform is in double precision, as the reference's: in single precision its rounding moves
+/// the near-silent bands beside a pure tone by more than 1 dB.
 pub struct LogMelExtractor {
     config: MelConfig,
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
+    fft: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
     bank: Vec<Triangle>,
 }
 
@@ -203,7 +207,7 @@ impl LogMelExtractor {
         let window = (0..config.n_fft)
             .map(|n| {
                 let turn = std::f64::consts::TAU * n as f64 / config.n_fft as f64;
-                (0.5 - 0.5 * turn.cos()) as f32
+                0.5 - 0.5 * turn.cos()
             })
             .collect();
         let bank = mel_bank(config)
@@ -290,6 +294,7 @@ impl LogMelExtractor {
             frame,
             spectrum,
             fft,
+            power,
         } = scratch;
         let length = clip.len() - half;
         // Reflection about the first and the last sample, neither of them repeated.
@@ -302,29 +307,31 @@ impl LogMelExtractor {
         frame.resize(n_fft, 0.0);
         spectrum.resize(half + 1, Complex::default());
         fft.resize(self.fft.get_scratch_len(), Complex::default());
+        power.resize(half + 1, 0.0);
         for start in (0..self.config.frames_of(length)).map(|t| t * hop) {
             for ((x, &s), &w) in frame
                 .iter_mut()
                 .zip(&clip[start..start + n_fft])
                 .zip(&self.window)
             {
-                *x = s * w;
+                *x = f64::from(s) * w;
             }
             self.fft
                 .process_with_scratch(frame, spectrum, fft)
                 .expect("the buffers have the planned lengths");
-            // The frame is spent: its first bins take the power spectrum.
-            for (p, c) in frame.iter_mut().zip(spectrum.iter()) {
-                *p = c.norm_sqr();
+            for (p, c) in power.iter_mut().zip(spectrum.iter()) {
+                *p = c.norm_sqr() as f32;
             }
             for triangle in &self.bank {
-                let power: f32 = frame[triangle.first_bin..]
+                let band: f32 = power[triangle.first_bin..]
                     .iter()
                     .zip(&triangle.weights)
                     .map(|(p, w)| p * w)
                     .sum();
-                // `max` also turns a NaN into silence; `min` keeps an overflow finite.
-                out.push(10.0 * power.max(MEL_FLOOR).min(f32::MAX).log10());
+                // `max` also turns a NaN into silence, which `clamp` would keep.
+                let audible = band.max(MEL_FLOOR);
+                // An overflow stays finite.
+                out.push(10.0 * audible.min(f32::MAX).log10());
             }
         }
     }
@@ -428,5 +435,62 @@ mod tests {
         assert_eq!(crop_starts(230), [38, 115, 191]);
         assert_eq!(crop_starts(2), [0, 1, 0]);
         assert_eq!(crop_starts(4), [0, 2, 3]);
+    }
+
+    /// The reference's own banks, summed up: for each filter the first and last bin above zero, the
+    /// sum and the maximum of its weights.
+    #[test]
+    fn mel_banks_equal_the_references() {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/clap-tiny-unfused/golden.safetensors"
+        );
+        let bytes = std::fs::read(file).expect("the reference data is there");
+        let golden = safetensors::SafeTensors::deserialize(&bytes).expect("it is whole");
+        let column = |name: String| -> Vec<[u8; 8]> {
+            let tensor = golden.tensor(&name).expect("it has all banks");
+            let values = tensor.data().chunks_exact(8);
+            values
+                .map(|value| value.try_into().expect("chunks of 8"))
+                .collect()
+        };
+        for (name, scale) in [("htk", MelScale::Htk), ("slaney", MelScale::Slaney)] {
+            let bank = mel_bank(&MelConfig {
+                sample_rate_hz: 48_000,
+                n_fft: 1024,
+                hop: 480,
+                n_mels: 64,
+                f_min_hz: 50.0,
+                f_max_hz: 14_000.0,
+                max_samples: 480_000,
+                scale,
+                padding: Padding::RepeatPad,
+                fusion: false,
+            });
+            let column = |what| column(format!("mel.{name}.{what}"));
+            let (first, last) = (column("first_bin"), column("last_bin"));
+            let (sum, max) = (column("sum"), column("max"));
+            assert_eq!(bank.len(), first.len());
+            for (i, filter) in bank.iter().enumerate() {
+                let above = |w: &f64| *w > 0.0;
+                let bins = (
+                    filter.iter().position(above),
+                    filter.iter().rposition(above),
+                );
+                let golden_bin = |bytes| Some(i64::from_le_bytes(bytes) as usize);
+                assert_eq!(
+                    bins,
+                    (golden_bin(first[i]), golden_bin(last[i])),
+                    "{name} {i}"
+                );
+                // Both in double precision, by formulas that round differently.
+                let close = |a: f64, b: [u8; 8]| (a / f64::from_le_bytes(b) - 1.0).abs() < 1e-9;
+                assert!(close(filter.iter().sum(), sum[i]), "{name} {i}");
+                assert!(
+                    close(filter.iter().fold(0.0, |a: f64, &b| a.max(b)), max[i]),
+                    "{name} {i}"
+                );
+            }
+        }
     }
 }

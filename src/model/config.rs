@@ -233,9 +233,18 @@ pub(super) fn read_mel_config(
         },
         fusion,
     };
-    config
-        .validate()
-        .map_err(|error| file.refuse(error.field, &error.expected, error.found))?;
+    config.validate().map_err(|error| {
+        let key = match error.field {
+            "sample_rate_hz" => "sampling_rate",
+            "n_fft" => "fft_window_size",
+            "hop" => "hop_length",
+            "n_mels" => "feature_size",
+            "max_samples" => "max_length_s in samples",
+            "frames" => "max_length_s in frames",
+            _ => "frequency_min to frequency_max",
+        };
+        file.refuse(key, &error.expected, error.found)
+    })?;
     if config.n_mels != audio.num_mel_bins {
         let expected = format!("{}, the num_mel_bins of config.json", audio.num_mel_bins);
         return Err(file.refuse("feature_size", &expected, config.n_mels));

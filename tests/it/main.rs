@@ -2,5 +2,16 @@
 //!
 //! Each module says in its first lines what belongs in it.
 
-/// The sounds that the demo synthesises.
+mod support;
+
+mod audio;
+mod audio_fixtures;
+mod audio_resampling;
+mod checkpoint;
+mod cli;
+mod corpora;
 mod demo;
+mod golden;
+mod golden_mel;
+mod ingest;
+mod search;
