@@ -10,10 +10,12 @@ use std::io::ErrorKind;
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known as codec_id;
-use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::{
+    AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
+};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_CAF, FORMAT_ID_ISOMP4, FORMAT_ID_MKV};
+use symphonia::core::formats::well_known as format_id;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
@@ -37,9 +39,13 @@ const MAX_CHANNELS: usize = 255;
 /// Failed packets in a row after which the rest is taken as lost.
 const MAX_FAILURES_IN_A_ROW: u32 = 1_000;
 
+/// The most packets of pure padding at an end: LAME's field for it goes to 4,095 frames, of which a
+/// packet holds 1,152.
+const MAX_PADDING_PACKETS: u32 = 4;
+
 /// Frames decoded and dropped after a jump, so that overlapping transforms and bit reservoirs have
-/// settled: four of the longest Vorbis blocks, more than MP3's reservoir of nine frames.
-const SETTLING_FRAMES: u64 = 32_768;
+/// settled: two of the longest Vorbis blocks, more than MP3's reservoir of nine frames.
+const SETTLING_FRAMES: u64 = 16_384;
 
 pub(super) struct CodedReader {
     format: Box<dyn FormatReader>,
@@ -50,10 +56,17 @@ pub(super) struct CodedReader {
     channels: usize,
     /// The first block, decoded on opening to learn the real rate and channels.
     first: Vec<f32>,
+    /// A packet read ahead to learn where a jump led.
+    held: Option<Packet>,
     interleaved: Vec<f32>,
     mono: Vec<f32>,
     /// Brings a later part of another rate to the first one's.
     conversion: Option<(u32, Resampler)>,
+    /// Whether packets are trimmed here rather than by their decoder.
+    trims: bool,
+    padding_packets: u32,
+    /// The packet time of the first frame that is given out.
+    origin: i64,
     /// Encoder delay that is still to be dropped, in frames.
     delay_left: usize,
     /// Frames that the container promises after trimming.
@@ -78,7 +91,12 @@ impl CodedReader {
         sniff::check_caf(&start)?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+            .probe(
+                &Hint::new(),
+                stream,
+                FormatOptions::default(),
+                MetadataOptions::default(),
+            )
             .map_err(|error| probe_failure(error, &start))?;
         let chosen = choose_track(&*format)?;
         let mut reader = Self {
@@ -89,9 +107,13 @@ impl CodedReader {
             rate_hz: 0,
             channels: 0,
             first: Vec::new(),
+            held: None,
             interleaved: Vec::new(),
             mono: Vec::new(),
             conversion: None,
+            trims: chosen.trims,
+            padding_packets: 0,
+            origin: 0,
             delay_left: chosen.delay,
             promised: chosen.promised,
             decoded: 0,
@@ -140,11 +162,86 @@ impl CodedReader {
         Ok(more)
     }
 
-    /// Jumps to a packet well before `frame` and returns the frame that comes next; `None` where
-    /// the format cannot say exactly where it landed, and decoding must go on from the start.
-    pub(super) fn seek(&mut self, frame: u64) -> Result<Option<u64>, DecodeErrorKind> {
-        let _ = (frame, SeekMode::Accurate);
-        Ok(None)
+    /// Jumps to a packet well before `frame`, lets the codec settle, and returns the frame that
+    /// comes next.
+    ///
+    /// `None` where the format cannot say exactly where it landed: the reader is then of no more
+    /// use, and decoding must go on from the start of the file.
+    pub(super) fn seek(&mut self, frame: u64) -> Option<u64> {
+        let target = frame.checked_sub(2 * SETTLING_FRAMES)?;
+        let ts = Timestamp::new(i64::try_from(target).ok()?.checked_add(self.origin)?);
+        if !self.jumps_exactly() || self.promised.is_some_and(|promised| frame > promised) {
+            return None;
+        }
+        self.format
+            .seek(
+                SeekMode::Accurate,
+                SeekTo::Timestamp {
+                    ts,
+                    track_id: self.track,
+                },
+            )
+            .ok()?;
+        match &mut self.decoder {
+            Decoder::Symphonia(decoder) => decoder.reset(),
+            // A fresh decoder would need the header again; the settling covers an old state too.
+            Decoder::Opus(_) => {}
+        }
+        self.first.clear();
+        self.conversion = None;
+        self.delay_left = 0;
+        let mut settled = 0;
+        loop {
+            let packet = self.format.next_packet().ok()??;
+            if packet.track_id != self.track {
+                continue;
+            }
+            if settled >= SETTLING_FRAMES {
+                let start = packet
+                    .pts
+                    .get()
+                    .checked_add_unsigned(packet.trim_start.get())?;
+                let reached = u64::try_from(start.checked_sub(self.origin)?).ok()?;
+                if reached > frame {
+                    return None;
+                }
+                self.held = Some(packet);
+                self.decoded = reached;
+                return Some(reached);
+            }
+            let (_, channels) = self.decode(&packet).ok()?;
+            settled += (self.interleaved.len() / channels.max(1)) as u64;
+        }
+    }
+
+    /// Whether packet times are frame counts of what is decoded, and jumps by them are exact.
+    ///
+    /// Matroska's times are in milliseconds and its jumps land late; packets of ADTS and CAF carry
+    /// no or differently counted times.
+    fn jumps_exactly(&self) -> bool {
+        let by_frames = self
+            .format
+            .tracks()
+            .iter()
+            .find(|track| track.id == self.track)
+            .is_some_and(|track| {
+                track
+                    .time_base
+                    .is_some_and(|base| base.numer.get() == 1 && base.denom.get() == self.rate_hz)
+            });
+        let format = self.format.format_info().format;
+        by_frames
+            && [
+                format_id::FORMAT_ID_WAVE,
+                format_id::FORMAT_ID_AIFF,
+                format_id::FORMAT_ID_FLAC,
+                format_id::FORMAT_ID_MP1,
+                format_id::FORMAT_ID_MP2,
+                format_id::FORMAT_ID_MP3,
+                format_id::FORMAT_ID_OGG,
+                format_id::FORMAT_ID_ISOMP4,
+            ]
+            .contains(&format)
     }
 
     /// What was lost, in words, after `position` frames.
@@ -153,14 +250,21 @@ impl CodedReader {
         let mut notes = Vec::new();
         if self.skipped > 0 {
             let at_s = seconds(self.first_skip);
-            notes.push(format!("{} packets skipped, the first at {at_s:.3} s ({})", self.skipped, self.last_failure));
+            notes.push(format!(
+                "{} packets skipped, the first at {at_s:.3} s ({})",
+                self.skipped, self.last_failure
+            ));
         }
         match (&self.broke_off, self.promised) {
-            (Some(reason), _) => notes.push(format!("cut short at {:.3} s: {reason}", seconds(position))),
+            (Some(reason), _) => {
+                notes.push(format!("cut short at {:.3} s: {reason}", seconds(position)))
+            }
             // Encoders round up to whole packets and miscount priming, by less than a few packets.
             (None, Some(promised)) if ended && position + 8_192 < promised => {
                 let (has, claims) = (seconds(position), seconds(promised));
-                notes.push(format!("cut short at {has:.3} s: the header promises {claims:.3} s"));
+                notes.push(format!(
+                    "cut short at {has:.3} s: the header promises {claims:.3} s"
+                ));
             }
             _ => {}
         }
@@ -168,17 +272,24 @@ impl CodedReader {
     }
 
     fn decode_packet(&mut self, output: &mut Vec<f32>) -> Result<bool, DecodeErrorKind> {
-        let packet = match self.format.next_packet() {
+        let next = match self.held.take() {
+            Some(packet) => Ok(Some(packet)),
+            None => self.format.next_packet(),
+        };
+        let packet = match next {
             Ok(Some(packet)) => packet,
             Ok(None) => return Ok(false),
             // A chained stream starts anew, with tracks of its own.
             Err(Error::ResetRequired) => {
                 let chosen = choose_track(&*self.format)?;
-                (self.decoder, self.track, self.delay_left) = (chosen.decoder, chosen.id, chosen.delay);
+                (self.decoder, self.track) = (chosen.decoder, chosen.id);
+                (self.trims, self.delay_left) = (chosen.trims, chosen.delay);
                 self.promised = None;
                 return Ok(true);
             }
-            Err(Error::IoError(error)) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.into()),
+            Err(Error::IoError(error)) if error.kind() != ErrorKind::UnexpectedEof => {
+                return Err(error.into());
+            }
             Err(Error::IoError(_)) => {
                 self.broke_off = Some("the file ends in the middle of a packet".into());
                 return Ok(false);
@@ -194,6 +305,14 @@ impl CodedReader {
         match self.decode(&packet) {
             Ok((rate_hz, channels)) => {
                 self.failures_in_a_row = 0;
+                self.trim(&packet, channels);
+                if self.rate_hz == 0 {
+                    let start = packet
+                        .pts
+                        .get()
+                        .saturating_add_unsigned(packet.trim_start.get());
+                    self.origin = start.max(0).saturating_add_unsigned(self.delay_left as u64);
+                }
                 self.take_decoded(rate_hz, channels, output);
                 Ok(true)
             }
@@ -205,7 +324,9 @@ impl CodedReader {
                 self.failures_in_a_row += 1;
                 self.last_failure = failure;
                 if self.failures_in_a_row >= MAX_FAILURES_IN_A_ROW {
-                    self.broke_off = Some(format!("{MAX_FAILURES_IN_A_ROW} packets in a row do not decode"));
+                    self.broke_off = Some(format!(
+                        "{MAX_FAILURES_IN_A_ROW} packets in a row do not decode"
+                    ));
                     return Ok(false);
                 }
                 Ok(true)
@@ -223,13 +344,31 @@ impl CodedReader {
             }
             Decoder::Opus(decoder) => {
                 decoder.decode(&packet.data, &mut self.interleaved)?;
-                let channels = decoder.channels();
-                let frames = self.interleaved.len() / channels;
-                let kept = frames.saturating_sub(usize::try_from(packet.trim_end.get()).unwrap_or(frames));
-                self.interleaved.truncate(kept * channels);
-                Ok((OPUS_RATE_HZ, channels))
+                Ok((OPUS_RATE_HZ, decoder.channels()))
             }
         }
+    }
+
+    /// Cuts from `self.interleaved` what the container says an encoder added to the packet.
+    ///
+    /// Packets wholly past the promised end are dropped only as long as they can be an encoder's
+    /// padding; after that the promise was wrong, as where two MP3 files were joined.
+    fn trim(&mut self, packet: &Packet, channels: usize) {
+        if !self.trims || channels == 0 {
+            return;
+        }
+        let frames = self.interleaved.len() / channels;
+        let start = usize::try_from(packet.trim_start.get()).map_or(frames, |n| n.min(frames));
+        let end = usize::try_from(packet.trim_end.get()).map_or(frames, |n| n.min(frames - start));
+        let padding_only = end > 0 && start + end == frames;
+        if padding_only {
+            self.padding_packets += 1;
+            if self.padding_packets > MAX_PADDING_PACKETS {
+                return;
+            }
+        }
+        self.interleaved.truncate((frames - end) * channels);
+        self.interleaved.drain(..start * channels);
     }
 
     /// Trims, mixes down and appends `self.interleaved`, at the rate of the first block.
@@ -257,15 +396,25 @@ impl CodedReader {
     }
 
     fn convert(&mut self, rate_hz: u32, channels: usize, trimmed: usize, output: &mut Vec<f32>) {
-        if self.conversion.as_ref().is_none_or(|(from, _)| *from != rate_hz) {
+        if self
+            .conversion
+            .as_ref()
+            .is_none_or(|(from, _)| *from != rate_hz)
+        {
             if let Some((_, mut resampler)) = self.conversion.take() {
                 resampler.finish(output);
             }
-            let Ok(resampler) = Resampler::new(rate_hz, self.rate_hz) else { return };
+            let Ok(resampler) = Resampler::new(rate_hz, self.rate_hz) else {
+                return;
+            };
             self.conversion = Some((rate_hz, resampler));
         }
         self.mono.clear();
-        self.replaced += mix_down(&self.interleaved[trimmed * channels..], channels, &mut self.mono);
+        self.replaced += mix_down(
+            &self.interleaved[trimmed * channels..],
+            channels,
+            &mut self.mono,
+        );
         if let Some((_, resampler)) = &mut self.conversion {
             resampler.push(&self.mono, output);
         }
@@ -274,12 +423,17 @@ impl CodedReader {
     fn nothing_decoded(&self) -> DecodeErrorKind {
         let format = self.format.format_info().long_name;
         if self.skipped > 0 {
-            let what = format!("none of {} packets of {} decodes ({})", self.skipped, self.codec, self.last_failure);
+            let what = format!(
+                "none of {} packets of {} decodes ({})",
+                self.skipped, self.codec, self.last_failure
+            );
             return DecodeErrorKind::malformed(what);
         }
         match &self.broke_off {
             Some(reason) => DecodeErrorKind::malformed(format!("{format}: {reason}")),
-            None => DecodeErrorKind::Empty { what: format!("{format} headers with no samples behind them") },
+            None => DecodeErrorKind::Empty {
+                what: format!("{format} headers with no samples behind them"),
+            },
         }
     }
 }
@@ -288,6 +442,7 @@ struct Chosen {
     id: u32,
     decoder: Decoder,
     codec: String,
+    trims: bool,
     delay: usize,
     promised: Option<u64>,
 }
@@ -295,50 +450,82 @@ struct Chosen {
 /// The default audio track and a decoder for it.
 fn choose_track(format: &dyn FormatReader) -> Result<Chosen, DecodeErrorKind> {
     let info = format.format_info();
-    let no_track = || DecodeErrorKind::NoTrack { format: info.long_name.to_owned() };
-    let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio)).ok_or_else(no_track)?;
-    let Some(CodecParameters::Audio(params)) = &track.codec_params else { return Err(no_track()) };
+    let no_track = || DecodeErrorKind::NoTrack {
+        format: info.long_name.to_owned(),
+    };
+    let track = format
+        .default_track(TrackType::Audio)
+        .or_else(|| format.first_track(TrackType::Audio))
+        .ok_or_else(no_track)?;
+    let Some(CodecParameters::Audio(params)) = &track.codec_params else {
+        return Err(no_track());
+    };
     check_allocations(params)?;
     if params.codec == codec_id::CODEC_ID_OPUS {
         let head = params.extra_data.as_deref().unwrap_or_default();
-        let decoder = OpusDecoder::new(head, info.format == FORMAT_ID_ISOMP4)?;
+        let decoder = OpusDecoder::new(head, info.format == format_id::FORMAT_ID_ISOMP4)?;
         return Ok(Chosen {
             id: track.id,
             codec: "opus".into(),
+            trims: true,
             delay: decoder.pre_skip(),
             decoder: Decoder::Opus(Box::new(decoder)),
             promised: track.num_frames,
         });
     }
+    // symphonia trims MPEG audio by a length in the header, however much follows.
+    let mpeg = [
+        codec_id::CODEC_ID_MP1,
+        codec_id::CODEC_ID_MP2,
+        codec_id::CODEC_ID_MP3,
+    ];
+    let trims = mpeg.contains(&params.codec);
     let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(params, &AudioDecoderOptions::default())
+        .make_audio_decoder(params, &AudioDecoderOptions::default().gapless(!trims))
         .map_err(|error| match error {
             Error::Unsupported(what) => {
                 let codec = codec_name(params.codec).map_or_else(|| what.to_owned(), str::to_owned);
-                DecodeErrorKind::Unsupported { found: format!("{codec} in {}", info.long_name) }
+                DecodeErrorKind::Unsupported {
+                    found: format!("{codec} in {}", info.long_name),
+                }
             }
             error => DecodeErrorKind::malformed(error.to_string()),
         })?;
     // CAF is the one container whose priming symphonia reports but leaves in AAC's output.
-    let primed = info.format == FORMAT_ID_CAF && params.codec == codec_id::CODEC_ID_AAC;
+    let primed = info.format == format_id::FORMAT_ID_CAF && params.codec == codec_id::CODEC_ID_AAC;
     Ok(Chosen {
         id: track.id,
         codec: decoder.codec_info().short_name.to_owned(),
         decoder: Decoder::Symphonia(decoder),
-        delay: if primed { track.delay.unwrap_or(0) as usize } else { 0 },
+        trims,
+        delay: if primed {
+            track.delay.unwrap_or(0) as usize
+        } else {
+            0
+        },
         promised: track.num_frames,
     })
 }
 
 /// Refuses parameters by which a decoder would allocate absurdly.
 fn check_allocations(params: &AudioCodecParameters) -> Result<(), DecodeErrorKind> {
-    let channels = params.channels.as_ref().map_or(0, |channels| channels.count());
+    let channels = params
+        .channels
+        .as_ref()
+        .map_or(0, |channels| channels.count());
     if channels > MAX_CHANNELS {
-        return Err(DecodeErrorKind::malformed(format!("{channels} channels; at most {MAX_CHANNELS} are decoded")));
+        return Err(DecodeErrorKind::malformed(format!(
+            "{channels} channels; at most {MAX_CHANNELS} are decoded"
+        )));
     }
-    let frames = params.max_frames_per_packet.unwrap_or(0).max(params.frames_per_block.unwrap_or(0));
+    let frames = params
+        .max_frames_per_packet
+        .unwrap_or(0)
+        .max(params.frames_per_block.unwrap_or(0));
     if frames > MAX_FRAMES_PER_PACKET {
-        return Err(DecodeErrorKind::malformed(format!("{frames} frames a packet; at most {MAX_FRAMES_PER_PACKET} are decoded")));
+        return Err(DecodeErrorKind::malformed(format!(
+            "{frames} frames a packet; at most {MAX_FRAMES_PER_PACKET} are decoded"
+        )));
     }
     Ok(())
 }

@@ -67,23 +67,37 @@ pub(super) struct PcmLayout {
 
 /// Reads the headers of a file of `file_len` bytes; `None` if it is not one of these formats or not
 /// PCM.
-pub(super) fn pcm_layout(file: &mut (impl Read + Seek), file_len: u64) -> Result<Option<PcmLayout>, DecodeErrorKind> {
+pub(super) fn pcm_layout(
+    file: &mut (impl Read + Seek),
+    file_len: u64,
+) -> Result<Option<PcmLayout>, DecodeErrorKind> {
     let mut start = Vec::with_capacity(40);
     file.seek(SeekFrom::Start(0))?;
     file.by_ref().take(40).read_to_end(&mut start)?;
-    let magic = |from: usize, expected: &[u8]| start.get(from..from + expected.len()) == Some(expected);
+    let magic =
+        |from: usize, expected: &[u8]| start.get(from..from + expected.len()) == Some(expected);
     if magic(0, b".snd") {
         return au(&start, file_len).map(Some);
     }
     let chunks = if magic(0, b"riff\x2e\x91\xcf\x11") && magic(24, b"wave") {
-        ChunkStyle { format: "Wave64", first: 40, big_endian: false, wide: true }
+        ChunkStyle {
+            format: "Wave64",
+            first: 40,
+            big_endian: false,
+            wide: true,
+        }
     } else if magic(8, b"WAVE") {
         let format = match start.get(..4) {
             Some(b"RIFF" | b"RIFX") => "WAV",
             Some(b"RF64" | b"BW64") => "RF64",
             _ => return Ok(None),
         };
-        ChunkStyle { format, first: 12, big_endian: magic(0, b"RIFX"), wide: false }
+        ChunkStyle {
+            format,
+            first: 12,
+            big_endian: magic(0, b"RIFX"),
+            wide: false,
+        }
     } else {
         return Ok(None);
     };
@@ -109,16 +123,28 @@ struct Chunk {
 impl ChunkStyle {
     fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let raw = bytes.get(at..at + 2)?.try_into().ok()?;
-        Some(if self.big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+        Some(if self.big_endian {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        })
     }
 
     fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
         let raw = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(if self.big_endian { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) })
+        Some(if self.big_endian {
+            u32::from_be_bytes(raw)
+        } else {
+            u32::from_le_bytes(raw)
+        })
     }
 
     /// The chunk whose header is at `position`; `None` past the last whole header.
-    fn read_header(self, file: &mut (impl Read + Seek), position: u64) -> io::Result<Option<Chunk>> {
+    fn read_header(
+        self,
+        file: &mut (impl Read + Seek),
+        position: u64,
+    ) -> io::Result<Option<Chunk>> {
         let length = if self.wide { 24 } else { 8 };
         let header = read_at(file, position, length)?;
         if header.len() < length as usize {
@@ -131,7 +157,11 @@ impl ChunkStyle {
         } else {
             u64::from(self.u32(&header, 4).unwrap_or(0))
         };
-        Ok(Some(Chunk { name, data_start: position + length, size }))
+        Ok(Some(Chunk {
+            name,
+            data_start: position + length,
+            size,
+        }))
     }
 
     /// Where the chunk after `chunk` begins. Some writers forget the pad byte after an odd size: a
@@ -141,7 +171,10 @@ impl ChunkStyle {
         if self.wide {
             return Ok(end.saturating_add(7) & !7);
         }
-        let padded = end % 2 == 1 && !read_at(file, end, 1)?.first().is_some_and(u8::is_ascii_alphabetic);
+        let padded = end % 2 == 1
+            && !read_at(file, end, 1)?
+                .first()
+                .is_some_and(u8::is_ascii_alphabetic);
         Ok(end + u64::from(padded))
     }
 }
@@ -153,16 +186,25 @@ fn read_at(file: &mut (impl Read + Seek), position: u64, length: u64) -> io::Res
     Ok(bytes)
 }
 
-fn riff(file: &mut (impl Read + Seek), file_len: u64, style: ChunkStyle) -> Result<Option<PcmLayout>, DecodeErrorKind> {
+fn riff(
+    file: &mut (impl Read + Seek),
+    file_len: u64,
+    style: ChunkStyle,
+) -> Result<Option<PcmLayout>, DecodeErrorKind> {
     let (mut format, mut data, mut long_size) = (None, None, None);
     let mut position = style.first;
     for _ in 0..MAX_CHUNKS {
-        let Some(chunk) = style.read_header(file, position)? else { break };
+        let Some(chunk) = style.read_header(file, position)? else {
+            break;
+        };
         match &chunk.name {
             b"fmt " => format = Some(read_at(file, chunk.data_start, chunk.size.min(40))?),
             b"ds64" => {
                 let sizes = read_at(file, chunk.data_start, chunk.size.min(16))?;
-                long_size = sizes.get(8..16).and_then(|raw| raw.try_into().ok()).map(u64::from_le_bytes);
+                long_size = sizes
+                    .get(8..16)
+                    .and_then(|raw| raw.try_into().ok())
+                    .map(u64::from_le_bytes);
             }
             b"data" => {
                 data = Some((chunk.data_start, chunk.size));
@@ -175,11 +217,18 @@ fn riff(file: &mut (impl Read + Seek), file_len: u64, style: ChunkStyle) -> Resu
         position = style.next(file, &chunk)?;
     }
     let Some(format) = format else {
-        return Err(DecodeErrorKind::malformed(format!("{} without a \"fmt \" chunk", style.format)));
+        return Err(DecodeErrorKind::malformed(format!(
+            "{} without a \"fmt \" chunk",
+            style.format
+        )));
     };
-    let Some((coding, channels, sample_rate_hz)) = read_format(style, &format)? else { return Ok(None) };
+    let Some((coding, channels, sample_rate_hz)) = read_format(style, &format)? else {
+        return Ok(None);
+    };
     let Some((data_start, mut claimed)) = data else {
-        return Err(DecodeErrorKind::Empty { what: format!("{} headers without a \"data\" chunk", style.format) });
+        return Err(DecodeErrorKind::Empty {
+            what: format!("{} headers without a \"data\" chunk", style.format),
+        });
     };
     let there = file_len.saturating_sub(data_start);
     let unknown = u64::from(u32::MAX);
@@ -187,13 +236,18 @@ fn riff(file: &mut (impl Read + Seek), file_len: u64, style: ChunkStyle) -> Resu
         claimed = long_size.unwrap_or(0);
     }
     let mut damage = None;
-    let open_ended = !style.wide && claimed == unknown || claimed == 0 && !only_chunks_follow(file, style, data_start, file_len)?;
+    let open_ended = !style.wide && claimed == unknown
+        || claimed == 0 && !only_chunks_follow(file, style, data_start, file_len)?;
     let data_len = if open_ended {
-        damage = Some("the header gives no length; everything to the end of the file was taken".to_owned());
+        damage = Some(
+            "the header gives no length; everything to the end of the file was taken".to_owned(),
+        );
         there
     } else {
         if claimed > there {
-            damage = Some(format!("cut short: the header promises {claimed} bytes of samples, the file has {there}"));
+            damage = Some(format!(
+                "cut short: the header promises {claimed} bytes of samples, the file has {there}"
+            ));
         }
         claimed.min(there)
     };
@@ -211,14 +265,26 @@ fn riff(file: &mut (impl Read + Seek), file_len: u64, style: ChunkStyle) -> Resu
 
 /// Whether the rest of the file is a whole number of well-formed chunks, so that a data size of 0
 /// means no samples. Otherwise the size was never filled in, as after a crash while recording.
-fn only_chunks_follow(file: &mut (impl Read + Seek), style: ChunkStyle, from: u64, file_len: u64) -> io::Result<bool> {
+fn only_chunks_follow(
+    file: &mut (impl Read + Seek),
+    style: ChunkStyle,
+    from: u64,
+    file_len: u64,
+) -> io::Result<bool> {
     let mut position = from;
     for _ in 0..MAX_CHUNKS {
         if position >= file_len {
             return Ok(true);
         }
-        let Some(chunk) = style.read_header(file, position)? else { return Ok(false) };
-        if !chunk.name.iter().all(|b| b.is_ascii_graphic() || *b == b' ') || chunk.size > file_len {
+        let Some(chunk) = style.read_header(file, position)? else {
+            return Ok(false);
+        };
+        if !chunk
+            .name
+            .iter()
+            .all(|b| b.is_ascii_graphic() || *b == b' ')
+            || chunk.size > file_len
+        {
             return Ok(false);
         }
         position = style.next(file, &chunk)?;
@@ -227,12 +293,23 @@ fn only_chunks_follow(file: &mut (impl Read + Seek), style: ChunkStyle, from: u6
 }
 
 /// Coding, channels and rate from a `WAVEFORMATEX`; `None` if it is not PCM.
-fn read_format(style: ChunkStyle, format: &[u8]) -> Result<Option<(Coding, u32, u32)>, DecodeErrorKind> {
+fn read_format(
+    style: ChunkStyle,
+    format: &[u8],
+) -> Result<Option<(Coding, u32, u32)>, DecodeErrorKind> {
     let field = |at: usize| style.u16(format, at);
-    let (Some(mut tag), Some(channels), Some(rate), Some(block), Some(bits)) =
-        (field(0), field(2), style.u32(format, 4), field(12), field(14))
-    else {
-        let what = format!("{} with a \"fmt \" chunk of {} bytes instead of at least 16", style.format, format.len());
+    let (Some(mut tag), Some(channels), Some(rate), Some(block), Some(bits)) = (
+        field(0),
+        field(2),
+        style.u32(format, 4),
+        field(12),
+        field(14),
+    ) else {
+        let what = format!(
+            "{} with a \"fmt \" chunk of {} bytes instead of at least 16",
+            style.format,
+            format.len()
+        );
         return Err(DecodeErrorKind::malformed(what));
     };
     // WAVE_FORMAT_EXTENSIBLE: the real tag begins the sub-format's GUID.
@@ -240,12 +317,19 @@ fn read_format(style: ChunkStyle, format: &[u8]) -> Result<Option<(Coding, u32, 
         tag = field(24).unwrap_or(0);
     }
     if channels == 0 {
-        return Err(DecodeErrorKind::malformed(format!("{} with 0 channels", style.format)));
+        return Err(DecodeErrorKind::malformed(format!(
+            "{} with 0 channels",
+            style.format
+        )));
     }
     // The block says how much room a sample takes, the bits how much of it is used, from the top.
     let used = usize::from(bits).div_ceil(8);
     let room = usize::from(block) / usize::from(channels);
-    let bytes = if block % channels == 0 && room >= used { room } else { used };
+    let bytes = if block % channels == 0 && room >= used {
+        room
+    } else {
+        used
+    };
     let coding = match (tag, bytes) {
         (1, 1) => Coding::Unsigned8,
         (1, 2..=8) => Coding::Signed { bytes },
@@ -253,7 +337,10 @@ fn read_format(style: ChunkStyle, format: &[u8]) -> Result<Option<(Coding, u32, 
         (6, _) => Coding::ALaw,
         (7, _) => Coding::MuLaw,
         (1 | 3, _) => {
-            let what = format!("{} with {bits} bits a sample in blocks of {block} bytes for {channels} channels", style.format);
+            let what = format!(
+                "{} with {bits} bits a sample in blocks of {block} bytes for {channels} channels",
+                style.format
+            );
             return Err(DecodeErrorKind::malformed(what));
         }
         _ => return Ok(None),
@@ -269,25 +356,41 @@ fn au(header: &[u8], file_len: u64) -> Result<PcmLayout, DecodeErrorKind> {
     let (Some(offset), Some(claimed), Some(encoding), Some(sample_rate_hz), Some(channels)) =
         (field(1), field(2), field(3), field(4), field(5))
     else {
-        return Err(DecodeErrorKind::malformed(format!("AU with a header of {} bytes instead of 24", header.len())));
+        return Err(DecodeErrorKind::malformed(format!(
+            "AU with a header of {} bytes instead of 24",
+            header.len()
+        )));
     };
     let coding = match encoding {
         1 => Coding::MuLaw,
-        2..=5 => Coding::Signed { bytes: encoding as usize - 1 },
+        2..=5 => Coding::Signed {
+            bytes: encoding as usize - 1,
+        },
         6 => Coding::Float { bytes: 4 },
         7 => Coding::Float { bytes: 8 },
         27 => Coding::ALaw,
-        _ => return Err(DecodeErrorKind::Unsupported { found: format!("AU with encoding {encoding}") }),
+        _ => {
+            return Err(DecodeErrorKind::Unsupported {
+                found: format!("AU with encoding {encoding}"),
+            });
+        }
     };
     if channels == 0 || channels > u32::from(u16::MAX) {
-        return Err(DecodeErrorKind::malformed(format!("AU with {channels} channels")));
+        return Err(DecodeErrorKind::malformed(format!(
+            "AU with {channels} channels"
+        )));
     }
     let data_start = u64::from(offset.max(24));
     let there = file_len.saturating_sub(data_start);
     // 0xffffffff is the format's own mark for a length unknown when the header was written.
-    let claimed = if claimed == u32::MAX { there } else { u64::from(claimed) };
-    let damage = (claimed > there)
-        .then(|| format!("cut short: the header promises {claimed} bytes of samples, the file has {there}"));
+    let claimed = if claimed == u32::MAX {
+        there
+    } else {
+        u64::from(claimed)
+    };
+    let damage = (claimed > there).then(|| {
+        format!("cut short: the header promises {claimed} bytes of samples, the file has {there}")
+    });
     Ok(PcmLayout {
         format: "AU",
         coding,

@@ -64,7 +64,9 @@ pub enum DecodeErrorKind {
         found_hz: u32,
     },
     /// More audio than a file of its size can honestly hold.
-    #[error("decodes to more than {limit_s:.0} s, too much for a file of {bytes} bytes; it is damaged or made to exhaust memory")]
+    #[error(
+        "decodes to more than {limit_s:.0} s, too much for a file of {bytes} bytes; it is damaged or made to exhaust memory"
+    )]
     OverBudget {
         /// The limit for a file of this size, in seconds.
         limit_s: f64,
@@ -80,7 +82,9 @@ pub enum DecodeErrorKind {
         duration_s: f64,
     },
     /// A start or end that is negative, not a number, or out of order.
-    #[error("cannot be cut from {start_s} s to {end_s} s: the start must be at least 0 and before the end")]
+    #[error(
+        "cannot be cut from {start_s} s to {end_s} s: the start must be at least 0 and before the end"
+    )]
     Span {
         /// The start that was asked for, in seconds.
         start_s: f64,
@@ -92,14 +96,21 @@ pub enum DecodeErrorKind {
 impl DecodeErrorKind {
     /// The error for `path`.
     pub(super) fn at(self, path: &Path) -> DecodeError {
-        DecodeError { path: path.to_owned(), kind: self }
+        DecodeError {
+            path: path.to_owned(),
+            kind: self,
+        }
     }
 
     pub(super) fn malformed(what: impl Into<String>) -> Self {
-        Self::Malformed { at_s: None, what: what.into() }
+        Self::Malformed {
+            at_s: None,
+            what: what.into(),
+        }
     }
 }
 
 fn position(at_s: Option<f64>) -> String {
-    at_s.map(|seconds| format!(" at {seconds:.3} s")).unwrap_or_default()
+    at_s.map(|seconds| format!(" at {seconds:.3} s"))
+        .unwrap_or_default()
 }

@@ -25,6 +25,7 @@ pub use stream::{AudioStream, MAX_AMPLITUDE, SourceInfo};
 ///
 /// A file that is named directly is decoded whatever it is called.
 pub const EXTENSIONS: &[&str] = &[
-    "aac", "adts", "aif", "aifc", "aiff", "alac", "au", "bwf", "caf", "flac", "m4a", "m4b", "mka", "mp1",
-    "mp2", "mp3", "mp4", "mpga", "oga", "ogg", "opus", "rf64", "snd", "w64", "wav", "wave", "weba", "webm",
+    "aac", "adts", "aif", "aifc", "aiff", "alac", "au", "bwf", "caf", "flac", "m4a", "m4b", "mka",
+    "mp1", "mp2", "mp3", "mp4", "mpga", "oga", "ogg", "opus", "rf64", "snd", "w64", "wav", "wave",
+    "weba", "webm",
 ];

@@ -26,7 +26,10 @@ pub(super) struct PcmReader {
 }
 
 impl PcmReader {
-    pub(super) fn new(mut file: BufReader<File>, layout: PcmLayout) -> Result<Self, DecodeErrorKind> {
+    pub(super) fn new(
+        mut file: BufReader<File>,
+        layout: PcmLayout,
+    ) -> Result<Self, DecodeErrorKind> {
         file.seek(SeekFrom::Start(layout.data_start))?;
         let frame_bytes = layout.channels as usize * layout.coding.bytes();
         Ok(Self {
@@ -44,22 +47,38 @@ impl PcmReader {
     pub(super) fn seek(&mut self, frame: u64) -> Result<u64, DecodeErrorKind> {
         let frames = self.layout.data_len / self.frame_bytes as u64;
         let target = frame.min(frames);
-        self.file.seek(SeekFrom::Start(self.layout.data_start + target * self.frame_bytes as u64))?;
+        self.file.seek(SeekFrom::Start(
+            self.layout.data_start + target * self.frame_bytes as u64,
+        ))?;
         self.frames_left = frames - target;
         Ok(target)
     }
 
     /// Appends one block of mono samples; `false` at the end.
     pub(super) fn next_block(&mut self, output: &mut Vec<f32>) -> Result<bool, DecodeErrorKind> {
-        let frames = self.frames_left.min((BLOCK_BYTES / self.frame_bytes).max(1) as u64);
+        let frames = self
+            .frames_left
+            .min((BLOCK_BYTES / self.frame_bytes).max(1) as u64);
         self.bytes.clear();
-        self.file.by_ref().take(frames * self.frame_bytes as u64).read_to_end(&mut self.bytes)?;
+        self.file
+            .by_ref()
+            .take(frames * self.frame_bytes as u64)
+            .read_to_end(&mut self.bytes)?;
         let whole = self.bytes.len() / self.frame_bytes;
         // Fewer bytes than the file had when it was opened: it shrank, and this is its end now.
-        self.frames_left = if whole as u64 == frames { self.frames_left - frames } else { 0 };
+        self.frames_left = if whole as u64 == frames {
+            self.frames_left - frames
+        } else {
+            0
+        };
         self.interleaved.clear();
         let samples = &self.bytes[..whole * self.frame_bytes];
-        convert(samples, self.layout.coding, self.layout.big_endian, &mut self.interleaved);
+        convert(
+            samples,
+            self.layout.coding,
+            self.layout.big_endian,
+            &mut self.interleaved,
+        );
         self.replaced += mix_down(&self.interleaved, self.layout.channels as usize, output);
         Ok(whole > 0)
     }
@@ -83,7 +102,9 @@ fn convert(bytes: &[u8], coding: Coding, big_endian: bool, output: &mut Vec<f32>
             f32::from_be_bytes([a, b, c, d])
         })),
         Coding::Float { bytes: width } => output.extend(
-            bytes.chunks_exact(width).map(|sample| f64::from_be_bytes(justified(sample, big_endian)) as f32),
+            bytes
+                .chunks_exact(width)
+                .map(|sample| f64::from_be_bytes(justified(sample, big_endian)) as f32),
         ),
     }
 }
@@ -102,8 +123,16 @@ fn justified(sample: &[u8], big_endian: bool) -> [u8; 8] {
 fn a_law(code: u8) -> f32 {
     let code = code ^ 0x55;
     let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 15));
-    let magnitude = if exponent == 0 { 2 * mantissa + 1 } else { (2 * mantissa + 33) << (exponent - 1) };
-    let signed = if code & 0x80 != 0 { magnitude } else { -magnitude };
+    let magnitude = if exponent == 0 {
+        2 * mantissa + 1
+    } else {
+        (2 * mantissa + 33) << (exponent - 1)
+    };
+    let signed = if code & 0x80 != 0 {
+        magnitude
+    } else {
+        -magnitude
+    };
     signed as f32 / 4_096.0
 }
 
@@ -112,7 +141,11 @@ fn mu_law(code: u8) -> f32 {
     let code = !code;
     let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 15));
     let magnitude = ((2 * mantissa + 33) << exponent) - 33;
-    let signed = if code & 0x80 != 0 { -magnitude } else { magnitude };
+    let signed = if code & 0x80 != 0 {
+        -magnitude
+    } else {
+        magnitude
+    };
     signed as f32 / 8_192.0
 }
 
@@ -133,24 +166,51 @@ mod tests {
             big[0] = 0x40;
             let little: Vec<u8> = big.iter().rev().copied().collect();
             let coding = Coding::Signed { bytes: width };
-            assert_eq!(converted(&big, coding, true), [0.5], "{width} bytes, big endian");
-            assert_eq!(converted(&little, coding, false), [0.5], "{width} bytes, little endian");
+            assert_eq!(
+                converted(&big, coding, true),
+                [0.5],
+                "{width} bytes, big endian"
+            );
+            assert_eq!(
+                converted(&little, coding, false),
+                [0.5],
+                "{width} bytes, little endian"
+            );
         }
-        assert_eq!(converted(&[0, 128, 192], Coding::Unsigned8, false), [-1.0, 0.0, 0.5]);
+        assert_eq!(
+            converted(&[0, 128, 192], Coding::Unsigned8, false),
+            [-1.0, 0.0, 0.5]
+        );
     }
 
     #[test]
     fn floats_keep_their_value_in_both_byte_orders() {
-        assert_eq!(converted(&(-0.75_f32).to_le_bytes(), Coding::Float { bytes: 4 }, false), [-0.75]);
-        assert_eq!(converted(&(-0.75_f64).to_be_bytes(), Coding::Float { bytes: 8 }, true), [-0.75]);
+        assert_eq!(
+            converted(
+                &(-0.75_f32).to_le_bytes(),
+                Coding::Float { bytes: 4 },
+                false
+            ),
+            [-0.75]
+        );
+        assert_eq!(
+            converted(&(-0.75_f64).to_be_bytes(), Coding::Float { bytes: 8 }, true),
+            [-0.75]
+        );
     }
 
     /// The end points and the first step of both tables in G.711.
     #[test]
     fn companded_codes_match_the_tables_of_g711() {
         let a = |code| a_law(code) * 4_096.0;
-        assert_eq!([a(0xaa), a(0x2a), a(0xd5), a(0x55)], [4_032.0, -4_032.0, 1.0, -1.0]);
+        assert_eq!(
+            [a(0xaa), a(0x2a), a(0xd5), a(0x55)],
+            [4_032.0, -4_032.0, 1.0, -1.0]
+        );
         let mu = |code| mu_law(code) * 8_192.0;
-        assert_eq!([mu(0x80), mu(0x00), mu(0xff), mu(0xfe)], [8_031.0, -8_031.0, 0.0, 2.0]);
+        assert_eq!(
+            [mu(0x80), mu(0x00), mu(0xff), mu(0xfe)],
+            [8_031.0, -8_031.0, 0.0, 2.0]
+        );
     }
 }

@@ -64,19 +64,30 @@ pub fn segment_file(
     span: Option<&Span>,
     sink: &mut dyn FnMut(Segment) -> ControlFlow<()>,
 ) -> Result<SourceInfo, DecodeError> {
-    assert!(plan.length > 0 && plan.hop > 0, "a segment plan needs a length and a hop");
-    let (start_s, end_s) = span.map_or((0.0, f64::INFINITY), |s| (s.start_s, s.end_s.unwrap_or(f64::INFINITY)));
+    assert!(
+        plan.length > 0 && plan.hop > 0,
+        "a segment plan needs a length and a hop"
+    );
+    let (start_s, end_s) = span.map_or((0.0, f64::INFINITY), |s| {
+        (s.start_s, s.end_s.unwrap_or(f64::INFINITY))
+    });
     if !(start_s >= 0.0 && start_s < end_s && start_s.is_finite()) {
         return Err(DecodeErrorKind::Span { start_s, end_s }.at(path));
     }
     let mut stream = AudioStream::open(path)?;
     let rate_hz = stream.info().sample_rate_hz;
-    let mut resampler =
-        Resampler::new(rate_hz, plan.sample_rate_hz).map_err(|e| DecodeErrorKind::SampleRate { found_hz: e.rate_hz }.at(path))?;
+    let mut resampler = Resampler::new(rate_hz, plan.sample_rate_hz).map_err(|e| {
+        DecodeErrorKind::SampleRate {
+            found_hz: e.rate_hz,
+        }
+        .at(path)
+    })?;
 
     // Casts from f64 saturate: an end in the far future is the end of the file.
     let first = (start_s * f64::from(rate_hz)).round() as u64;
-    let mut wanted = ((end_s * f64::from(rate_hz)).round() as u64).saturating_sub(first).max(1);
+    let mut wanted = ((end_s * f64::from(rate_hz)).round() as u64)
+        .saturating_sub(first)
+        .max(1);
     if first > 0 {
         stream.seek(first)?;
     }
@@ -88,7 +99,9 @@ pub fn segment_file(
         if !stream.next_block(&mut block)? {
             break;
         }
-        let taken = usize::try_from(wanted).unwrap_or(usize::MAX).min(block.len());
+        let taken = usize::try_from(wanted)
+            .unwrap_or(usize::MAX)
+            .min(block.len());
         wanted -= taken as u64;
         resampler.push(&block[..taken], &mut cutter.pending);
         flow = cutter.emit(sink);
@@ -102,7 +115,11 @@ pub fn segment_file(
     }
     let info = stream.info().clone();
     if cutter.is_empty() {
-        return Err(DecodeErrorKind::OutsideFile { start_s, duration_s: info.duration_s }.at(path));
+        return Err(DecodeErrorKind::OutsideFile {
+            start_s,
+            duration_s: info.duration_s,
+        }
+        .at(path));
     }
     Ok(info)
 }
@@ -121,7 +138,14 @@ struct Cutter {
 
 impl Cutter {
     fn new(plan: &SegmentPlan, offset_s: f64) -> Self {
-        Self { plan: *plan, offset_s, pending: Vec::new(), base: 0, next_start: 0, covered: 0 }
+        Self {
+            plan: *plan,
+            offset_s,
+            pending: Vec::new(),
+            base: 0,
+            next_start: 0,
+            covered: 0,
+        }
     }
 
     fn end(&self) -> u64 {
@@ -161,7 +185,12 @@ impl Cutter {
         }
     }
 
-    fn hand_out(&mut self, start: u64, end: u64, sink: &mut dyn FnMut(Segment) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn hand_out(
+        &mut self,
+        start: u64,
+        end: u64,
+        sink: &mut dyn FnMut(Segment) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         self.covered = end;
         let rate = f64::from(self.plan.sample_rate_hz);
         let range = (start - self.base) as usize..(end - self.base) as usize;

@@ -40,7 +40,9 @@ pub(super) fn check_caf(start: &[u8]) -> Result<(), DecodeErrorKind> {
     let (Some(b"desc"), Some(packet_bytes), Some(packet_frames), Some(channels)) =
         (start.get(8..12), field(36), field(40), field(44))
     else {
-        return Err(DecodeErrorKind::malformed("CAF that does not begin with an audio description"));
+        return Err(DecodeErrorKind::malformed(
+            "CAF that does not begin with an audio description",
+        ));
     };
     for (found, limit, what) in [
         (packet_bytes, MAX_CAF_PACKET_BYTES, "bytes a packet"),
@@ -48,7 +50,9 @@ pub(super) fn check_caf(start: &[u8]) -> Result<(), DecodeErrorKind> {
         (channels, MAX_CAF_CHANNELS, "channels"),
     ] {
         if found > limit {
-            return Err(DecodeErrorKind::malformed(format!("CAF with {found} {what}; at most {limit} are decoded")));
+            return Err(DecodeErrorKind::malformed(format!(
+                "CAF with {found} {what}; at most {limit} are decoded"
+            )));
         }
     }
     Ok(())
@@ -87,16 +91,28 @@ pub(super) fn not_decodable(start: &[u8]) -> DecodeErrorKind {
         (0, b"%PDF", "a PDF document"),
     ];
     let find = |table: &[(usize, &[u8], &'static str)]| {
-        table.iter().find(|(at, magic, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic))).map(|entry| entry.2)
+        table
+            .iter()
+            .find(|(at, magic, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)))
+            .map(|entry| entry.2)
     };
     if let Some(format) = find(DECODABLE) {
-        return DecodeErrorKind::malformed(format!("{format} with headers that are cut short or broken"));
+        return DecodeErrorKind::malformed(format!(
+            "{format} with headers that are cut short or broken"
+        ));
     }
     let found = match find(FOREIGN) {
         Some(format) => format.to_owned(),
-        None if start.trim_ascii_start().first() == Some(&b'<') => "a page of HTML or XML".to_owned(),
+        None if start.trim_ascii_start().first() == Some(&b'<') => {
+            "a page of HTML or XML".to_owned()
+        }
         None => {
-            let text: String = start.iter().take(16).flat_map(|b| std::ascii::escape_default(*b)).map(char::from).collect();
+            let text: String = start
+                .iter()
+                .take(16)
+                .flat_map(|b| std::ascii::escape_default(*b))
+                .map(char::from)
+                .collect();
             format!("content that no decoder knows (it begins \"{text}\")")
         }
     };

@@ -82,9 +82,20 @@ impl AudioStream {
         let (source, bytes) = open_source(path).map_err(|kind| kind.at(path))?;
         let info = source.info();
         if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&info.sample_rate_hz) {
-            return Err(DecodeErrorKind::SampleRate { found_hz: info.sample_rate_hz }.at(path));
+            return Err(DecodeErrorKind::SampleRate {
+                found_hz: info.sample_rate_hz,
+            }
+            .at(path));
         }
-        Ok(Self { path: path.to_owned(), bytes, source, info, position: 0, to_skip: 0, ended: false })
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            source,
+            info,
+            position: 0,
+            to_skip: 0,
+            ended: false,
+        })
     }
 
     /// What is known so far; duration and damage grow with what is decoded.
@@ -122,23 +133,23 @@ impl AudioStream {
     /// # Errors
     /// As [`open`](Self::open) and [`next_block`](Self::next_block).
     pub fn seek(&mut self, frame: u64) -> Result<(), DecodeError> {
-        let path = &self.path;
-        if frame < self.position {
-            self.source = open_source(path).map_err(|kind| kind.at(path))?.0;
-            self.position = 0;
-        }
         let source = &mut self.source;
-        let reached = guarded(|| source.seek(frame)).map_err(|kind| kind.at(path))?;
+        let reached = if self.ended {
+            None
+        } else {
+            guarded(|| source.seek(frame)).unwrap_or(None)
+        };
         match reached {
             Some(reached) => self.position = reached,
-            None if self.position == 0 => {}
-            // A jump that failed may have left the demuxer anywhere.
+            // A jump that failed may have left the source anywhere, so it starts anew.
             None => {
-                self.source = open_source(path).map_err(|kind| kind.at(path))?.0;
+                self.source = open_source(&self.path)
+                    .map_err(|kind| kind.at(&self.path))?
+                    .0;
                 self.position = 0;
             }
         }
-        self.to_skip = frame - self.position;
+        self.to_skip = frame.saturating_sub(self.position);
         self.ended = false;
         self.note_progress()
     }
@@ -148,12 +159,18 @@ impl AudioStream {
         let rate = u64::from(self.info.sample_rate_hz);
         self.info.duration_s = self.position as f64 / rate as f64;
         self.info.damage = self.source.damage(self.position, self.ended);
-        let limit = self.bytes.saturating_mul(MAX_FRAMES_PER_BYTE).saturating_add(rate);
+        let limit = self
+            .bytes
+            .saturating_mul(MAX_FRAMES_PER_BYTE)
+            .saturating_add(rate);
         if self.position > limit {
             let limit_s = limit as f64 / rate as f64;
-            return Err(self.fail(DecodeErrorKind::OverBudget { limit_s, bytes: self.bytes }));
+            return Err(self.fail(DecodeErrorKind::OverBudget {
+                limit_s,
+                bytes: self.bytes,
+            }));
         }
-        if self.ended && self.position == 0 {
+        if self.ended && self.position == 0 && self.to_skip == 0 {
             let what = format!("{} headers with no samples behind them", self.info.format);
             return Err(self.fail(DecodeErrorKind::Empty { what }));
         }
@@ -195,18 +212,23 @@ impl Source {
     fn seek(&mut self, frame: u64) -> Result<Option<u64>, DecodeErrorKind> {
         match self {
             Self::Pcm(pcm) => pcm.seek(frame).map(Some),
-            Self::Coded(coded) => coded.seek(frame),
+            Self::Coded(coded) => Ok(coded.seek(frame)),
         }
     }
 
     /// Everything wrong so far, after `position` frames.
     fn damage(&self, position: u64, ended: bool) -> Option<String> {
         let (mut notes, replaced) = match self {
-            Self::Pcm(pcm) => (pcm.layout.damage.clone().into_iter().collect(), pcm.replaced),
+            Self::Pcm(pcm) => (
+                pcm.layout.damage.clone().into_iter().collect(),
+                pcm.replaced,
+            ),
             Self::Coded(coded) => (coded.damage(position, ended), coded.replaced()),
         };
         if replaced > 0 {
-            notes.push(format!("{replaced} samples were not finite or beyond {MAX_AMPLITUDE} and became 0"));
+            notes.push(format!(
+                "{replaced} samples were not finite or beyond {MAX_AMPLITUDE} and became 0"
+            ));
         }
         (!notes.is_empty()).then(|| notes.join("; "))
     }
@@ -216,11 +238,15 @@ fn open_source(path: &Path) -> Result<(Source, u64), DecodeErrorKind> {
     // Opening a FIFO would wait for a writer, so the kind is checked by name first.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err(DecodeErrorKind::NotAFile { found: describe(metadata.file_type()) });
+        return Err(DecodeErrorKind::NotAFile {
+            found: describe(metadata.file_type()),
+        });
     }
     let bytes = metadata.len();
     if bytes == 0 {
-        return Err(DecodeErrorKind::Empty { what: "the file has zero bytes".into() });
+        return Err(DecodeErrorKind::Empty {
+            what: "the file has zero bytes".into(),
+        });
     }
     let file = File::open(path)?;
     let source = guarded(|| {
@@ -236,7 +262,10 @@ fn open_source(path: &Path) -> Result<(Source, u64), DecodeErrorKind> {
 /// Runs decoder code, turning a panic in it into an error; what panicked is not used again.
 fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeErrorKind>) -> Result<T, DecodeErrorKind> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(DecodeErrorKind::malformed(format!("the decoder gave up on it ({})", panic_text(&*panic))))
+        Err(DecodeErrorKind::malformed(format!(
+            "the decoder gave up on it ({})",
+            panic_text(&*panic)
+        )))
     })
 }
 
@@ -262,7 +291,11 @@ fn describe(kind: FileType) -> &'static str {
             return "a device";
         }
     }
-    if kind.is_dir() { "a folder" } else { "something else" }
+    if kind.is_dir() {
+        "a folder"
+    } else {
+        "something else"
+    }
 }
 
 /// Appends the mean of each frame of `interleaved` to `output`; returns how many samples were
@@ -282,7 +315,11 @@ pub(super) fn mix_down(interleaved: &[f32], channels: usize, output: &mut Vec<f3
         output.extend(interleaved.iter().map(|&sample| sound(sample)));
     } else {
         let scale = 1.0 / channels as f32;
-        output.extend(interleaved.chunks_exact(channels).map(|frame| frame.iter().map(|&s| sound(s)).sum::<f32>() * scale));
+        output.extend(
+            interleaved
+                .chunks_exact(channels)
+                .map(|frame| frame.iter().map(|&s| sound(s)).sum::<f32>() * scale),
+        );
     }
     replaced
 }
