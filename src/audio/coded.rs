@@ -6,7 +6,7 @@
 //! later parts at another rate are brought to the first one.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek};
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known as codec_id;
@@ -86,9 +86,9 @@ enum Decoder {
 }
 
 impl CodedReader {
-    pub(super) fn open(mut file: File) -> Result<Self, DecodeErrorKind> {
-        let start = sniff::first_bytes(&mut file)?;
-        sniff::check_caf(&start)?;
+    /// Finds the format of `file`, which begins with `start`, and decodes its first block.
+    pub(super) fn open(mut file: File, start: &[u8]) -> Result<Self, DecodeErrorKind> {
+        file.rewind()?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
             .probe(
@@ -97,7 +97,7 @@ impl CodedReader {
                 FormatOptions::default(),
                 MetadataOptions::default(),
             )
-            .map_err(|error| probe_failure(error, &start))?;
+            .map_err(|error| probe_failure(error, start))?;
         let chosen = choose_track(&*format)?;
         let mut reader = Self {
             format,
@@ -260,7 +260,10 @@ impl CodedReader {
                 notes.push(format!("cut short at {:.3} s: {reason}", seconds(position)))
             }
             // Encoders round up to whole packets and miscount priming, by less than a few packets.
-            (None, Some(promised)) if ended && position + 8_192 < promised => {
+            (None, Some(promised))
+                if ended && position + 8_192 < self.promised_from_origin(promised) =>
+            {
+                let promised = self.promised_from_origin(promised);
                 let (has, claims) = (seconds(position), seconds(promised));
                 notes.push(format!(
                     "cut short at {has:.3} s: the header promises {claims:.3} s"
@@ -269,6 +272,12 @@ impl CodedReader {
             _ => {}
         }
         notes
+    }
+
+    /// `promised` less what lies before the first packet: recordings cut from a live stream start
+    /// at a time above 0.
+    fn promised_from_origin(&self, promised: u64) -> u64 {
+        promised.saturating_sub(self.origin.unsigned_abs())
     }
 
     fn decode_packet(&mut self, output: &mut Vec<f32>) -> Result<bool, DecodeErrorKind> {
@@ -359,7 +368,12 @@ impl CodedReader {
         }
         let frames = self.interleaved.len() / channels;
         let start = usize::try_from(packet.trim_start.get()).map_or(frames, |n| n.min(frames));
-        let end = usize::try_from(packet.trim_end.get()).map_or(frames, |n| n.min(frames - start));
+        // A promise of nothing is a header that was never filled in.
+        let end = match usize::try_from(packet.trim_end.get()) {
+            _ if self.promised == Some(0) => 0,
+            Ok(end) => end.min(frames - start),
+            Err(_) => frames - start,
+        };
         let padding_only = end > 0 && start + end == frames;
         if padding_only {
             self.padding_packets += 1;

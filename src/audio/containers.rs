@@ -1,5 +1,7 @@
 //! The headers that stand before raw PCM: WAV (RIFF and RIFX), RF64/BW64, Wave64 and AU.
 //!
+//! AIFF and CAF have a file of their own, [`super::apple`].
+//!
 //! They live here because symphonia lacks three of the four and believes the fourth's lengths. A
 //! header only says where samples start and how they are coded; how many there are is decided by
 //! the file's size, and a header that claims otherwise is noted as damage. WAV with a compressed
@@ -10,10 +12,11 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::apple::apple_layout;
 use super::error::DecodeErrorKind;
 
 /// The most chunks walked before the sample data; real files have a handful.
-const MAX_CHUNKS: usize = 4_096;
+pub(super) const MAX_CHUNKS: usize = 4_096;
 
 /// How one sample is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +102,7 @@ pub(super) fn pcm_layout(
             wide: false,
         }
     } else {
-        return Ok(None);
+        return apple_layout(file, file_len);
     };
     riff(file, file_len, chunks)
 }
@@ -179,7 +182,12 @@ impl ChunkStyle {
     }
 }
 
-fn read_at(file: &mut (impl Read + Seek), position: u64, length: u64) -> io::Result<Vec<u8>> {
+/// At most `length` bytes from `position`; fewer where the file ends.
+pub(super) fn read_at(
+    file: &mut (impl Read + Seek),
+    position: u64,
+    length: u64,
+) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(position))?;
     file.by_ref().take(length).read_to_end(&mut bytes)?;

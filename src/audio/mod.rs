@@ -6,6 +6,7 @@
 //! file's length. Content decides what a file is, never its name, and no length in a header is
 //! believed: sizes only ever cut what is read, they allocate nothing.
 
+mod apple;
 mod coded;
 mod containers;
 mod error;

@@ -1,9 +1,10 @@
-//! What the first bytes of a file say where no decoder takes it, and the one header that must be
-//! checked before symphonia reads it.
+//! What the first bytes of a file rule out: formats that no decoder here takes, and headers that
+//! must not reach symphonia.
 //!
-//! The names serve error messages only: which file decodes is never decided here.
+//! Formats without a decoder are refused before the search for one begins, because some of them
+//! (WavPack, Monkey's Audio, TAK, OptimFROG) carry a whole WAV header inside and would be taken for
+//! WAV, their compressed bytes for samples.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::error::DecodeErrorKind;
@@ -16,8 +17,31 @@ const MAX_CAF_PACKET_FRAMES: u32 = 1 << 16;
 /// The most channels of a CAF file.
 const MAX_CAF_CHANNELS: u32 = 255;
 
+/// Signatures of what is not decoded, each with its name.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"wvpk", "WavPack"),
+    (b"MAC ", "Monkey's Audio"),
+    (b"TTA", "True Audio"),
+    (b"MPCK", "Musepack"),
+    (b"MP+", "Musepack"),
+    (b"OFR ", "OptimFROG"),
+    (b"tBaK", "TAK"),
+    (b"DSD ", "DSD"),
+    (b"FRM8", "DSDIFF"),
+    (b"#!AMR", "AMR"),
+    (b"MThd", "MIDI"),
+    (b".RMF", "RealMedia"),
+    (b"\x30\x26\xb2\x75", "ASF (WMA)"),
+    (b"\x0b\x77", "AC-3"),
+    (b"Creative Voice File", "Creative VOC"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"%PDF", "a PDF document"),
+];
+
 /// The first 64 bytes, or fewer; the file is left at its start.
-pub(super) fn first_bytes(file: &mut File) -> Result<Vec<u8>, DecodeErrorKind> {
+pub(super) fn first_bytes(file: &mut (impl Read + Seek)) -> Result<Vec<u8>, DecodeErrorKind> {
     let mut bytes = Vec::with_capacity(64);
     file.seek(SeekFrom::Start(0))?;
     file.by_ref().take(64).read_to_end(&mut bytes)?;
@@ -25,11 +49,21 @@ pub(super) fn first_bytes(file: &mut File) -> Result<Vec<u8>, DecodeErrorKind> {
     Ok(bytes)
 }
 
+/// Refuses a file by its first bytes; see the module's text.
+pub(super) fn refuse(start: &[u8]) -> Result<(), DecodeErrorKind> {
+    match FOREIGN.iter().find(|(magic, _)| start.starts_with(magic)) {
+        Some((_, format)) => Err(DecodeErrorKind::Unsupported {
+            found: (*format).to_owned(),
+        }),
+        None => check_caf(start),
+    }
+}
+
 /// Refuses a CAF file whose audio description asks for absurd buffers: symphonia's PCM decoder
 /// allocates channels times frames a packet before it reads one, which ends the process.
 ///
 /// The description is the first chunk, at byte 8 ("Apple Core Audio Format Specification 1.0").
-pub(super) fn check_caf(start: &[u8]) -> Result<(), DecodeErrorKind> {
+fn check_caf(start: &[u8]) -> Result<(), DecodeErrorKind> {
     if !start.starts_with(b"caff") {
         return Ok(());
     }
@@ -69,52 +103,21 @@ pub(super) fn not_decodable(start: &[u8]) -> DecodeErrorKind {
         (4, b"ftyp", "MP4"),
         (0, b"\x1a\x45\xdf\xa3", "Matroska"),
     ];
-    const FOREIGN: &[(usize, &[u8], &str)] = &[
-        (0, b"wvpk", "WavPack"),
-        (0, b"MAC ", "Monkey's Audio"),
-        (0, b"TTA", "True Audio"),
-        (0, b"MPCK", "Musepack"),
-        (0, b"MP+", "Musepack"),
-        (0, b"OFR ", "OptimFROG"),
-        (0, b"tBaK", "TAK"),
-        (0, b"DSD ", "DSD"),
-        (0, b"FRM8", "DSDIFF"),
-        (0, b"#!AMR", "AMR"),
-        (0, b"MThd", "MIDI"),
-        (0, b".RMF", "RealMedia"),
-        (0, b"\x30\x26\xb2\x75", "ASF (WMA)"),
-        (0, b"\x0b\x77", "AC-3"),
-        (0, b"Creative Voice File", "Creative VOC"),
-        (0, b"\x89PNG", "a PNG image"),
-        (0, b"\xff\xd8\xff", "a JPEG image"),
-        (0, b"PK\x03\x04", "a ZIP archive"),
-        (0, b"%PDF", "a PDF document"),
-    ];
-    let find = |table: &[(usize, &[u8], &'static str)]| {
-        table
-            .iter()
-            .find(|(at, magic, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)))
-            .map(|entry| entry.2)
-    };
-    if let Some(format) = find(DECODABLE) {
-        return DecodeErrorKind::malformed(format!(
-            "{format} with headers that are cut short or broken"
-        ));
+    let known = DECODABLE
+        .iter()
+        .find(|(at, magic, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    if let Some((_, _, format)) = known {
+        return DecodeErrorKind::malformed(format!("{format} that is cut short or broken"));
     }
-    let found = match find(FOREIGN) {
-        Some(format) => format.to_owned(),
-        None if start.trim_ascii_start().first() == Some(&b'<') => {
-            "a page of HTML or XML".to_owned()
-        }
-        None => {
-            let text: String = start
-                .iter()
-                .take(16)
-                .flat_map(|b| std::ascii::escape_default(*b))
-                .map(char::from)
-                .collect();
-            format!("content that no decoder knows (it begins \"{text}\")")
-        }
+    let found = if start.trim_ascii_start().first() == Some(&b'<') {
+        "a page of HTML or XML".to_owned()
+    } else {
+        let escaped = start
+            .iter()
+            .take(16)
+            .flat_map(|b| std::ascii::escape_default(*b));
+        let text: String = escaped.map(char::from).collect();
+        format!("content that no decoder knows (it begins \"{text}\")")
     };
     DecodeErrorKind::Unsupported { found }
 }

@@ -14,6 +14,7 @@ use super::containers::pcm_layout;
 use super::error::{DecodeError, DecodeErrorKind};
 use super::pcm::PcmReader;
 use super::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
+use super::sniff;
 
 /// The largest sample magnitude taken as sound; full scale is 1.
 ///
@@ -251,10 +252,12 @@ fn open_source(path: &Path) -> Result<(Source, u64), DecodeErrorKind> {
     let file = File::open(path)?;
     let source = guarded(|| {
         let mut reader = BufReader::new(file);
+        let start = sniff::first_bytes(&mut reader)?;
+        sniff::refuse(&start)?;
         if let Some(layout) = pcm_layout(&mut reader, bytes)? {
             return PcmReader::new(reader, layout).map(|pcm| Source::Pcm(Box::new(pcm)));
         }
-        CodedReader::open(reader.into_inner()).map(|coded| Source::Coded(Box::new(coded)))
+        CodedReader::open(reader.into_inner(), &start).map(|coded| Source::Coded(Box::new(coded)))
     })?;
     Ok((source, bytes))
 }
