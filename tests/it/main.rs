@@ -5,7 +5,6 @@
 mod support;
 
 mod audio;
-mod audio_fixtures;
 mod audio_resampling;
 mod checkpoint;
 mod cli;
