@@ -1,0 +1,8 @@
+//! The integration tests of `soundseek-index`, one binary, through the public API.
+//!
+//! Each module says in its first lines what belongs in it.
+
+mod support;
+
+mod duplicates;
+mod recall;
