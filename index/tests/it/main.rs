@@ -4,5 +4,11 @@
 
 mod support;
 
+mod crash;
+mod damaged_graph;
+mod database;
 mod duplicates;
+mod format;
+mod model;
 mod recall;
+mod refusals;

@@ -10,12 +10,12 @@ use crate::support::{self, Entries};
 
 const DIMENSION: usize = 64;
 
-/// 8,000 vectors in 3,000 entries of 1 to 5, and 50 queries that lie between the clusters too.
+/// 5,000 vectors in entries of 1 to 5, and 30 queries that lie between the clusters too.
 fn library() -> (tempfile::TempDir, Database, Index, Entries, Vec<Vector>) {
     let mut rng = support::rng(42);
     let (dir, database, mut index) = support::fresh(&support::config(DIMENSION));
-    let vectors = support::clustered(&mut rng, 8050, DIMENSION, 200);
-    let (queries, mut rest) = vectors.split_at(50);
+    let vectors = support::clustered(&mut rng, 5030, DIMENSION, 200);
+    let (queries, mut rest) = vectors.split_at(30);
     let mut entries = Entries::new();
     while !rest.is_empty() {
         let (own, others) = rest.split_at(rng.random_range(1..=5).min(rest.len()));
@@ -87,8 +87,8 @@ fn one_long_recording_does_not_crowd_out_the_others() {
         let numbers = middle.as_slice().iter().zip(noise.as_slice());
         Vector::normalized(numbers.map(|(m, n)| m + by * n).collect()).expect("finite")
     };
-    // 3,000 windows near the query in one entry, and 200 others farther off.
-    let long: Vec<Vector> = (0..3000).map(|_| near(&mut rng, 0.2)).collect();
+    // 2,000 windows near the query in one entry, and 200 others farther off.
+    let long: Vec<Vector> = (0..2000).map(|_| near(&mut rng, 0.2)).collect();
     entries.insert(b"long".to_vec(), (Vec::new(), long));
     for i in 0..200 {
         let vector = near(&mut rng, 2.0);
