@@ -281,6 +281,7 @@ mod tests {
 
     use super::*;
 
+    type Named<F> = Vec<(&'static str, F)>;
     type DotF32 = fn(&[f32], &[f32]) -> f32;
     type DotsI8 = fn(&[i8], &[i8], &mut [i32]);
 
@@ -289,9 +290,9 @@ mod tests {
         target_arch = "x86_64",
         expect(unsafe_code, reason = "features are checked here")
     )]
-    fn runnable() -> (Vec<(&'static str, DotF32)>, Vec<(&'static str, DotsI8)>) {
-        let mut f32s: Vec<(&str, DotF32)> = vec![("dispatched", dot_f32)];
-        let mut i8s: Vec<(&str, DotsI8)> = vec![("dispatched", dots_i8)];
+    fn runnable() -> (Named<DotF32>, Named<DotsI8>) {
+        let mut f32s: Named<DotF32> = vec![("dispatched", dot_f32)];
+        let mut i8s: Named<DotsI8> = vec![("dispatched", dots_i8)];
         f32s.push(("portable", portable::dot_f32));
         i8s.push(("portable", portable::dots_i8));
         #[cfg(target_arch = "x86_64")]

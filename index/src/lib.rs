@@ -52,5 +52,5 @@ mod vector;
 pub use database::{Config, Database, Space, SpaceSummary, Table};
 pub use error::{Error, Result};
 pub use index::{Entry, Index, Progress};
-pub use search::{Neighbor, Query};
+pub use search::{KeyFilter, Neighbor, Query};
 pub use vector::{Vector, VectorError};

@@ -2,7 +2,7 @@
 //! removed, reopened, built and compacted, answers are those of the map, and the store is valid.
 
 use proptest::prelude::*;
-use soundseek_index::{Config, Database, Query, Vector};
+use soundseek_index::{Config, Database, KeyFilter, Query, Vector};
 
 use crate::support::{self, Entries};
 
@@ -107,7 +107,7 @@ proptest! {
                 Step::Search { vector: numbers, k, per_entry, filtered } => {
                     let vector = vector(numbers);
                     let odd = |key: &[u8]| key.len() % 2 == 1;
-                    let filter: Option<&(dyn Fn(&[u8]) -> bool + Sync)> =
+                    let filter: Option<KeyFilter<'_>> =
                         if filtered { Some(&odd) } else { None };
                     let query = Query { k, per_entry, filter, ..Query::new(&vector, 0) };
                     let got = index.search(&query).expect("searched");

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::Rng;
-use soundseek_index::{Database, Index, Query, Vector};
+use soundseek_index::{Config, Database, Index, KeyFilter, Query, Vector};
 
 use crate::support::{self, Entries};
 
@@ -13,7 +13,12 @@ const DIMENSION: usize = 64;
 /// 5,000 vectors in entries of 1 to 5, and 30 queries that lie between the clusters too.
 fn library() -> (tempfile::TempDir, Database, Index, Entries, Vec<Vector>) {
     let mut rng = support::rng(42);
-    let (dir, database, mut index) = support::fresh(&support::config(DIMENSION));
+    // So that the walk is used with filters too, which pays in far larger spaces only.
+    let config = Config {
+        exact_below: 1000,
+        ..support::config(DIMENSION)
+    };
+    let (dir, database, mut index) = support::fresh(&config);
     let vectors = support::clustered(&mut rng, 5030, DIMENSION, 200);
     let (queries, mut rest) = vectors.split_at(30);
     let mut entries = Entries::new();
@@ -32,7 +37,7 @@ fn mean_recall(
     index: &Index,
     entries: &Entries,
     queries: &[Vector],
-    filter: Option<&(dyn Fn(&[u8]) -> bool + Sync)>,
+    filter: Option<KeyFilter<'_>>,
 ) -> f64 {
     let mut sum = 0.0;
     for vector in queries {
@@ -168,7 +173,7 @@ fn the_background_is_a_spread_sample_of_similarities() {
 #[test]
 fn a_graph_that_is_made_in_the_background_answers_as_one_that_is_waited_for() {
     let mut rng = support::rng(3);
-    let config = soundseek_index::Config {
+    let config = Config {
         exact_below: 100,
         ..support::config(16)
     };
