@@ -1,0 +1,480 @@
+//! One folder: one store, one lock, one log; any number of spaces and of side tables in it.
+//!
+//! Apart from the index, because what is shared by all spaces (the folder, its format number, the
+//! list of spaces) has another lifetime than any one of them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::space::{SpaceStore, tree_prefix};
+use crate::store::{Batch, Records, Store, commit};
+
+/// Counts up when a store written before can no longer be read.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+const NEXT_SPACE_KEY: &[u8] = b"next space";
+
+/// The largest dimension: one vector then takes 64 KiB, and no integer sum of the scan overflows.
+const MAX_DIMENSION: usize = 16_384;
+
+/// The largest `m`: hnsw_rs ends the process above 256, and writes 256 into a dump as 0.
+const MAX_M: usize = 255;
+
+/// The largest `ef_construction`; far beyond the point where more changes anything.
+const MAX_EF_CONSTRUCTION: usize = 4096;
+
+/// What made the vectors: vectors of different spaces cannot be compared. Opaque to this crate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// The name that people know it by, such as the model's; shown in messages only.
+    pub name: String,
+    /// What tells spaces apart, such as a hash of the weights and a preprocessing version.
+    pub fingerprint: String,
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.fingerprint)
+    }
+}
+
+/// How to open a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whose vectors.
+    pub space: Space,
+    /// The length of every vector, 1 to 16,384.
+    pub dimension: usize,
+    /// Links per point and layer of the graph, 2 to 255 (twice as many in the lowest layer).
+    pub m: usize,
+    /// Candidates looked at when a point is linked into the graph, 1 to 4,096.
+    pub ef_construction: usize,
+    /// Below this many vectors no graph is made; every search is an exact scan.
+    pub exact_below: usize,
+}
+
+impl Config {
+    /// The defaults: `m` = 16 and `ef_construction` = 128, in the ranges that Malkov and Yashunin
+    /// (2018, arXiv 1603.09320, section 4.1) recommend; `exact_below` = 50,000: at 10,000
+    /// vectors a walk with `ef` = 64 takes 2 to 3 times as long as the scan (`benches/search.rs`),
+    /// and the scan grows with the size, the walk hardly.
+    pub fn new(space: Space, dimension: usize) -> Config {
+        Config {
+            space,
+            dimension,
+            m: 16,
+            ef_construction: 128,
+            exact_below: 50_000,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let settings = [
+            ("dimension", self.dimension, 1, MAX_DIMENSION),
+            ("m", self.m, 2, MAX_M),
+            (
+                "ef_construction",
+                self.ef_construction,
+                1,
+                MAX_EF_CONSTRUCTION,
+            ),
+        ];
+        for (setting, received, lowest, highest) in settings {
+            if !(lowest..=highest).contains(&received) {
+                return Err(Error::Config {
+                    setting,
+                    received,
+                    lowest,
+                    highest,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a space holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpaceSummary {
+    /// The space.
+    pub space: Space,
+    /// The length of its vectors.
+    pub dimension: usize,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many vectors all of them have together.
+    pub vectors: u64,
+}
+
+/// One folder on the disk: any number of spaces, and of tables that the caller keeps beside them.
+///
+/// Holds the folder's lock; every [`Index`] and [`Table`] made from it shares the lock, which is
+/// released when the last of them is dropped.
+pub struct Database {
+    store: Store,
+    spaces: Records,
+    /// The numbers of the spaces that an [`Index`] has open.
+    open: Arc<Mutex<HashSet<u64>>>,
+}
+
+/// The record of one space in the list.
+struct Listed {
+    number: u64,
+    dimension: usize,
+    space: Space,
+}
+
+impl Database {
+    /// Opens the store in `dir`, and makes folder and store if absent.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] at once if it is open elsewhere, [`Error::Format`] if another version wrote
+    /// it, [`Error::Corrupt`] if it is damaged, [`Error::Storage`] if the system refuses.
+    pub fn open(dir: &Path) -> Result<Database> {
+        let store = Store::open(dir)?;
+        let about = store.records("database")?;
+        match about.get(FORMAT_KEY)? {
+            None if about.is_empty() && store.names().len() <= 2 => {
+                // sled's own tree and ours: a new store.
+                about.insert(FORMAT_KEY, FORMAT.to_le_bytes().to_vec())?;
+            }
+            None => {
+                let what = "it has no format number".to_owned();
+                return Err(Error::Corrupt {
+                    path: dir.to_path_buf(),
+                    what,
+                });
+            }
+            Some(bytes) => {
+                let found = bytes
+                    .as_ref()
+                    .try_into()
+                    .map(u32::from_le_bytes)
+                    .unwrap_or(u32::MAX);
+                if found != FORMAT {
+                    return Err(Error::Format {
+                        path: dir.to_path_buf(),
+                        expected: FORMAT,
+                        found,
+                    });
+                }
+            }
+        }
+        let spaces = store.records("spaces")?;
+        let database = Database {
+            store,
+            spaces,
+            open: Arc::default(),
+        };
+        database.sweep()?;
+        Ok(database)
+    }
+
+    /// Opens the store in `dir`, and creates nothing.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is none; otherwise as [`Database::open`].
+    pub fn open_existing(dir: &Path) -> Result<Database> {
+        if !Store::exists(dir) {
+            return Err(Error::Missing {
+                path: dir.to_path_buf(),
+            });
+        }
+        Database::open(dir)
+    }
+
+    /// Removes what an interrupted [`Database::remove_space`] or graph save left behind.
+    fn sweep(&self) -> Result<()> {
+        let prefixes: Vec<String> = self
+            .listed()?
+            .iter()
+            .map(|listed| tree_prefix(listed.number))
+            .collect();
+        for name in self.store.names() {
+            let orphan = name.starts_with("space.")
+                && !prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if orphan {
+                self.store.remove_records(&name)?;
+            }
+        }
+        crate::saved::sweep(self.store.path());
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// The caller's table of this name, made if absent.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Corrupt`].
+    pub fn table(&self, name: &str) -> Result<Table> {
+        Ok(Table {
+            records: self.store.records(&format!("table.{name}"))?,
+        })
+    }
+
+    /// All spaces in the folder, in the order of their fingerprints.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Corrupt`].
+    pub fn spaces(&self) -> Result<Vec<SpaceSummary>> {
+        let summary = |listed: Listed| {
+            let state = SpaceStore::open(&self.store, listed.number, listed.dimension)?.state()?;
+            Ok(SpaceSummary {
+                space: listed.space,
+                dimension: listed.dimension,
+                entries: state.entries,
+                vectors: state.vectors,
+            })
+        };
+        self.listed()?.into_iter().map(summary).collect()
+    }
+
+    /// Opens the space of `config`, and makes it if absent.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] if the space has vectors of another length, [`Error::Config`] for a
+    /// setting out of range, [`Error::SpaceOpen`] if an [`Index`] of it is still alive.
+    pub fn create_or_open(&self, config: &Config) -> Result<Index> {
+        config.check()?;
+        match self.find(&config.space.fingerprint)? {
+            Some(listed) => self.open_listed(listed, config),
+            None => self.open_listed(self.create(config)?, config),
+        }
+    }
+
+    /// Opens the space of `config`.
+    ///
+    /// # Errors
+    /// [`Error::Space`] if the folder has no such space; otherwise as
+    /// [`Database::create_or_open`].
+    pub fn open_space(&self, config: &Config) -> Result<Index> {
+        config.check()?;
+        match self.find(&config.space.fingerprint)? {
+            Some(listed) => self.open_listed(listed, config),
+            None => Err(Error::Space {
+                path: self.path().to_path_buf(),
+                wanted: config.space.clone(),
+                held: self
+                    .listed()?
+                    .into_iter()
+                    .map(|listed| listed.space)
+                    .collect(),
+            }),
+        }
+    }
+
+    /// Removes the space with all its entries. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::SpaceOpen`] if an [`Index`] of it is still alive.
+    pub fn remove_space(&self, fingerprint: &str) -> Result<bool> {
+        let Some(listed) = self.find(fingerprint)? else {
+            return Ok(false);
+        };
+        let _claim = self.claim(&listed)?;
+        // Once it is off the list it is gone; trees left by a crash are swept at the next opening.
+        self.spaces.remove(fingerprint.as_bytes())?;
+        let prefix = tree_prefix(listed.number);
+        for name in self
+            .store
+            .names()
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+        {
+            self.store.remove_records(name)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns when everything written so far is on the disk. Without it that happens within
+    /// half a second.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn flush(&self) -> Result<()> {
+        self.store.flush()
+    }
+
+    /// Bytes that the store takes on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn size_on_disk(&self) -> Result<u64> {
+        self.store.size_on_disk()
+    }
+
+    fn create(&self, config: &Config) -> Result<Listed> {
+        let about = self.store.records("database")?;
+        let number = match about.get(NEXT_SPACE_KEY)? {
+            Some(bytes) => bytes
+                .as_ref()
+                .first_chunk()
+                .map_or(0, |b| u64::from_le_bytes(*b)),
+            None => 0,
+        };
+        let mut record = number.to_le_bytes().to_vec();
+        record.extend((config.dimension as u32).to_le_bytes());
+        record.extend(config.space.name.as_bytes());
+        let (mut counter, mut list) = (Batch::default(), Batch::default());
+        counter.insert(NEXT_SPACE_KEY, (number + 1).to_le_bytes().to_vec());
+        list.insert(config.space.fingerprint.as_bytes(), record);
+        commit(&[(&about, counter), (&self.spaces, list)])?;
+        Ok(Listed {
+            number,
+            dimension: config.dimension,
+            space: config.space.clone(),
+        })
+    }
+
+    fn open_listed(&self, listed: Listed, config: &Config) -> Result<Index> {
+        if listed.dimension != config.dimension {
+            let (expected, received) = (listed.dimension, config.dimension);
+            return Err(Error::Dimension { expected, received });
+        }
+        let claim = self.claim(&listed)?;
+        let space = SpaceStore::open(&self.store, listed.number, listed.dimension)?;
+        Index::open(space, config.clone(), claim)
+    }
+
+    fn claim(&self, listed: &Listed) -> Result<Claim> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.insert(listed.number) {
+            let path = self.path().to_path_buf();
+            return Err(Error::SpaceOpen {
+                path,
+                space: listed.space.clone(),
+            });
+        }
+        Ok(Claim {
+            number: listed.number,
+            open: Arc::clone(&self.open),
+        })
+    }
+
+    fn find(&self, fingerprint: &str) -> Result<Option<Listed>> {
+        let listed = self.listed()?;
+        Ok(listed
+            .into_iter()
+            .find(|listed| listed.space.fingerprint == fingerprint))
+    }
+
+    fn listed(&self) -> Result<Vec<Listed>> {
+        let parse = |key: Vec<u8>, record: Vec<u8>| {
+            let (number, rest) = record.split_first_chunk()?;
+            let (dimension, name) = rest.split_first_chunk()?;
+            let dimension = u32::from_le_bytes(*dimension) as usize;
+            let space = Space {
+                name: String::from_utf8(name.to_vec()).ok()?,
+                fingerprint: String::from_utf8(key).ok()?,
+            };
+            let valid = (1..=MAX_DIMENSION).contains(&dimension);
+            valid.then(|| Listed {
+                number: u64::from_le_bytes(*number),
+                dimension,
+                space,
+            })
+        };
+        let damaged = || Error::Corrupt {
+            path: self.path().to_path_buf(),
+            what: "its list of spaces cannot be read".to_owned(),
+        };
+        self.spaces
+            .iter()
+            .map(|item| item.and_then(|(k, r)| parse(k, r).ok_or_else(damaged)))
+            .collect()
+    }
+}
+
+/// Says that a space is open, for as long as it lives.
+pub(crate) struct Claim {
+    number: u64,
+    open: Arc<Mutex<HashSet<u64>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.number);
+    }
+}
+
+/// Ordered records that the caller keeps beside its vectors; keys and values are opaque.
+#[derive(Clone)]
+pub struct Table {
+    records: Records,
+}
+
+impl Table {
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Corrupt`], as in every method of this type.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.records.get(key)?.map(|value| value.as_ref().to_vec()))
+    }
+
+    /// Sets the value of `key`. Returns whether it had one before.
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn insert(&self, key: &[u8], value: &[u8]) -> Result<bool> {
+        self.records.insert(key, value.to_vec())
+    }
+
+    /// Sets all these values, or (over an error or a crash) none of them.
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn insert_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        records: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<()> {
+        let mut batch = Batch::default();
+        for (key, value) in records {
+            batch.insert(key.as_ref(), value.as_ref().to_vec());
+        }
+        commit(&[(&self.records, batch)])
+    }
+
+    /// Removes `key`. Returns whether it had a value.
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn remove(&self, key: &[u8]) -> Result<bool> {
+        self.records.remove(key)
+    }
+
+    /// All records in the order of their keys. Records that are written meanwhile may or may not
+    /// be among them.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
+        self.records.iter()
+    }
+
+    /// How many records there are. Walks all of them.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Removes all records.
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn clear(&self) -> Result<()> {
+        self.records.clear()
+    }
+}

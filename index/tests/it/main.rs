@@ -1,0 +1,14 @@
+//! The integration tests of `soundseek-index`, one binary, through the public API.
+//!
+//! Each module says in its first lines what belongs in it.
+
+mod support;
+
+mod crash;
+mod damaged_graph;
+mod database;
+mod duplicates;
+mod format;
+mod model;
+mod recall;
+mod refusals;

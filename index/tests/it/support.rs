@@ -1,0 +1,122 @@
+//! What several modules need: seeded vectors, a plain exact search to compare with, spaces.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use soundseek_index::{Config, Database, Index, Neighbor, Query, Space, Vector};
+use tempfile::TempDir;
+
+pub fn config(dimension: usize) -> Config {
+    named("demo", dimension)
+}
+
+pub fn named(fingerprint: &str, dimension: usize) -> Config {
+    let space = Space {
+        name: "a model".to_owned(),
+        fingerprint: fingerprint.to_owned(),
+    };
+    Config::new(space, dimension)
+}
+
+/// A new folder with an empty index in it.
+pub fn fresh(config: &Config) -> (TempDir, Database, Index) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let database = Database::open(dir.path()).expect("a new store");
+    let index = database.create_or_open(config).expect("a new space");
+    (dir, database, index)
+}
+
+pub fn rng(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+pub fn normal(rng: &mut StdRng) -> f32 {
+    // The sum of twelve uniform numbers: near enough to normal, and without a dependency.
+    (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0
+}
+
+pub fn random_vector(rng: &mut StdRng, dimension: usize) -> Vector {
+    let numbers = (0..dimension).map(|_| normal(rng)).collect();
+    Vector::normalized(numbers).expect("not all zero")
+}
+
+/// Vectors as embeddings are: around `centres` points of a `latent`-dimensional subspace.
+pub fn clustered(rng: &mut StdRng, n: usize, dimension: usize, centres: usize) -> Vec<Vector> {
+    let latent = 48.min(dimension);
+    let basis: Vec<Vec<f32>> = (0..latent)
+        .map(|_| (0..dimension).map(|_| normal(rng)).collect())
+        .collect();
+    let middles: Vec<Vec<f32>> = (0..centres)
+        .map(|_| (0..latent).map(|_| normal(rng)).collect())
+        .collect();
+    let point = |_| {
+        let middle = &middles[rng.random_range(0..centres)];
+        let place: Vec<f32> = middle.iter().map(|m| m + 0.5 * normal(rng)).collect();
+        let mut numbers = vec![0.0; dimension];
+        for (weight, direction) in place.iter().zip(&basis) {
+            for (number, d) in numbers.iter_mut().zip(direction) {
+                *number += weight * d;
+            }
+        }
+        Vector::normalized(numbers).expect("not all zero")
+    };
+    (0..n).map(point).collect()
+}
+
+pub type Entries = std::collections::BTreeMap<Vec<u8>, (Vec<u8>, Vec<Vector>)>;
+
+/// The definition of the answer, by looking at everything.
+pub fn exact(entries: &Entries, query: &Query<'_>) -> Vec<Neighbor> {
+    let mut all = Vec::new();
+    for (key, (_, vectors)) in entries {
+        if query.filter.is_some_and(|accepts| !accepts(key)) {
+            continue;
+        }
+        let distances = vectors.iter().map(|vector| query.vector.distance(vector));
+        let mut own: Vec<Neighbor> = distances
+            .enumerate()
+            .map(|(i, distance)| Neighbor {
+                key: key.clone(),
+                ordinal: i as u32,
+                distance,
+            })
+            .collect();
+        sort(&mut own);
+        if query.per_entry {
+            own.truncate(1);
+        }
+        all.extend(own);
+    }
+    sort(&mut all);
+    all.truncate(query.k);
+    all
+}
+
+fn sort(found: &mut [Neighbor]) {
+    found.sort_by(|a, b| {
+        let by_distance = a.distance.total_cmp(&b.distance);
+        by_distance
+            .then(a.key.cmp(&b.key))
+            .then(a.ordinal.cmp(&b.ordinal))
+    });
+}
+
+/// The part of `want` that is in `got`.
+pub fn recall(got: &[Neighbor], want: &[Neighbor]) -> f64 {
+    let same = |a: &Neighbor, b: &Neighbor| a.key == b.key && a.ordinal == b.ordinal;
+    let found = want
+        .iter()
+        .filter(|w| got.iter().any(|g| same(g, w)))
+        .count();
+    found as f64 / want.len() as f64
+}
+
+pub fn never() -> bool {
+    false
+}
+
+pub fn build(index: &mut Index) {
+    index
+        .build_graph(&never, &|_| ())
+        .expect("every vector is whole");
+    assert_eq!(index.graph_is_ready(), index.vectors() > 0);
+}
