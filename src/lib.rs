@@ -1,10 +1,16 @@
 //! `soundseek` finds sounds by what they sound like.
 //!
-//! The library is a pipeline, and its modules are the stages in order: [`audio`] turns files into
-//! segments of samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns
-//! spectrograms and texts into embeddings in one shared space.
+//! The library is a pipeline, and its modules are the stages: [`audio`] turns files into segments of
+//! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
+//! into embeddings in one shared space, and [`embed`] is the seam between those and what uses them.
+//! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`search`] asks
+//! it. [`demo`] synthesises sounds to try it all on.
 
 pub mod audio;
 pub mod demo;
+pub mod embed;
+pub mod ingest;
+pub mod library;
 pub mod mel;
 pub mod model;
+pub mod search;

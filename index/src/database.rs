@@ -460,6 +460,14 @@ impl Table {
         self.records.iter()
     }
 
+    /// The records whose keys start with `prefix`, in the order of their keys.
+    pub fn scan_prefix(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
+        self.records.with_prefix(prefix)
+    }
+
     /// How many records there are. Walks all of them.
     pub fn len(&self) -> usize {
         self.records.len()

@@ -116,16 +116,30 @@ impl Index {
         let Some(ids) = self.roster.ids(key) else {
             return Ok(None);
         };
-        let payload = self.space.payload(key)?;
-        let payload = payload.ok_or_else(|| {
-            self.space
-                .corrupt(format!("the record of {} is gone", shown(key)))
-        })?;
+        let Some(payload) = self.payload(key)? else {
+            return Ok(None);
+        };
         let vectors = ids
             .range()
             .map(|id| self.space.vector(key, id))
             .collect::<Result<_>>()?;
         Ok(Some(Entry { payload, vectors }))
+    }
+
+    /// The payload of this key's entry, without its vectors.
+    ///
+    /// # Errors
+    /// As [`Index::get`].
+    pub fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if !self.contains(key) {
+            return Ok(None);
+        }
+        let payload = self.space.payload(key)?;
+        let gone = || {
+            self.space
+                .corrupt(format!("the record of {} is gone", shown(key)))
+        };
+        payload.ok_or_else(gone).map(Some)
     }
 
     /// Sets payload and vectors of `key`, in place of all that it had, in one transaction. An entry

@@ -1,0 +1,225 @@
+//! The command line as clap sees it; its help, completions and man page come from here alone.
+//!
+//! It stands apart from the commands so that nothing below it knows a flag's name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+/// Find sounds by what they sound like.
+///
+/// Index folders of samples, effects or field recordings, then search them by description ("glass
+/// breaking in a large hall"), by example ("more like this clip"), or both. Everything runs on this
+/// machine; nothing leaves it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "soundseek",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct CommandLine {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The folder that the library lies in [default: in the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_hint = ValueHint::DirPath)]
+    pub library: Option<PathBuf>,
+    /// A CLAP checkpoint folder (Hugging Face format), or `builtin`
+    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_hint = ValueHint::DirPath)]
+    pub model: PathBuf,
+    /// Where the model runs: auto, cpu, cuda[:N] or metal
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Index folders, or refresh all known ones when none is named
+    ///
+    /// Unchanged files are skipped without being opened; moved and copied files are recognised by their
+    /// content. Ctrl-C stops at any moment and loses nothing. Hidden files and what `.soundseekignore`
+    /// files name (in the syntax of .gitignore) are left aside.
+    Index(IndexArgs),
+    /// Search by description
+    ///
+    /// Exit status: 0 when something was found, 1 when nothing was, 2 on an error.
+    Search(SearchArgs),
+    /// Find what sounds like a clip, whether it is indexed or not
+    ///
+    /// Exit status: 0 when something was found, 1 when nothing was, 2 on an error.
+    Similar(SimilarArgs),
+    /// Make some forty sounds by synthesis, index them, and answer a few searches
+    Demo(DemoArgs),
+    /// Print the vectors of files or texts
+    Embed(EmbedArgs),
+    /// Show what the library holds
+    Status(StatusArgs),
+    /// List the folders that are indexed
+    Roots,
+    /// Forget a folder or file; nothing is deleted but the library's knowledge of it
+    Remove {
+        /// The folder or file
+        #[arg(value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+    },
+    /// Say that a folder has moved, as when a drive has another mount point
+    Relink {
+        /// Where the files were
+        #[arg(value_hint = ValueHint::AnyPath)]
+        old: PathBuf,
+        /// Where they are now
+        #[arg(value_hint = ValueHint::AnyPath)]
+        new: PathBuf,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Folders or files; all known folders when none is named
+    #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath)]
+    pub roots: Vec<PathBuf>,
+    /// How many cores to use [default: all, giving way to other programs]
+    #[arg(long, short = 'j', value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// What it sounds like; several words need no quotes
+    #[arg(value_name = "DESCRIPTION")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SimilarArgs {
+    /// The clip, or a part of it in seconds or h:m:s
+    #[arg(value_name = "FILE[@START[-END]]", value_hint = ValueHint::FilePath)]
+    pub clip: String,
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// What a query may have besides its main part.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// Also like this clip
+    #[arg(
+        long,
+        value_name = "FILE[@START[-END]][:WEIGHT]",
+        help_heading = "Query"
+    )]
+    pub like: Vec<String>,
+    /// Also like this description
+    #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
+    pub more: Vec<String>,
+    /// Away from this description
+    #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
+    pub less: Vec<String>,
+    /// Take descriptions as they stand, without caption templates
+    #[arg(long, help_heading = "Query")]
+    pub raw: bool,
+    /// Only files in this folder
+    #[arg(long = "in", value_name = "DIR", help_heading = "Filters", value_hint = ValueHint::DirPath)]
+    pub within: Vec<PathBuf>,
+    /// Only files with this extension
+    #[arg(
+        long,
+        value_name = "EXT",
+        value_delimiter = ',',
+        help_heading = "Filters"
+    )]
+    pub ext: Vec<String>,
+    /// Only sounds longer than this: seconds, h:m:s, or 1m30s
+    #[arg(long, value_name = "LENGTH", help_heading = "Filters")]
+    pub longer: Option<String>,
+    /// Only sounds shorter than this
+    #[arg(long, value_name = "LENGTH", help_heading = "Filters")]
+    pub shorter: Option<String>,
+    /// Only files modified within this time (7d, 2h) or since this date (2026-01-31)
+    #[arg(long, value_name = "AGE|DATE", help_heading = "Filters")]
+    pub newer: Option<String>,
+    /// Only files with a name like this: *kick*
+    #[arg(long, value_name = "GLOB", help_heading = "Filters")]
+    pub name: Option<String>,
+    /// How many results at most
+    #[arg(
+        short = 'n',
+        value_name = "N",
+        default_value_t = 10,
+        help_heading = "Results"
+    )]
+    pub n: usize,
+    /// The least cosine similarity, from -1 to 1
+    #[arg(long, value_name = "COSINE", default_value_t = -1.0, allow_negative_numbers = true, help_heading = "Results")]
+    pub min_similarity: f32,
+    /// How far the graph looks: more finds more and takes longer
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 128,
+        help_heading = "Results"
+    )]
+    pub ef: usize,
+    /// Rank moments instead of files: where in a long recording it is
+    #[arg(long, help_heading = "Results")]
+    pub moments: bool,
+    /// Show copies and near-identical sounds each on a line of their own
+    #[arg(long, help_heading = "Results")]
+    pub all: bool,
+    /// One JSON object a line
+    #[arg(long, help_heading = "Results")]
+    pub json: bool,
+    /// Paths only, each ended by a NUL byte, for `xargs -0`
+    #[arg(short = '0', conflicts_with = "json", help_heading = "Results")]
+    pub nul: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Make the sounds and their library in this folder and keep them
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// Sound files; each gives a vector for each segment
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// A text, taken as it stands
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Write the vectors, and nothing else, to a NumPy file of shape (vectors, dimensions)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub npy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// List the files that could not be indexed, with the reasons
+    #[arg(long)]
+    pub failed: bool,
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,75 @@
+//! `embed`: the vectors themselves, for whoever builds on them.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use anyhow::{Context, Result, ensure};
+use npyz::WriterBuilder;
+use serde_json::json;
+use soundseek::search::embed_file;
+
+use super::args::{Common, EmbedArgs};
+use super::output::printable_path;
+use super::{JSON_SCHEMA, Outcome, complain, json_path};
+
+/// `soundseek embed`.
+pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<Outcome> {
+    ensure!(
+        !(args.files.is_empty() && args.text.is_empty()),
+        "there is nothing to embed: name files, or give --text \"...\""
+    );
+    let embedder = super::load_model(common)?;
+    let mut vectors = Vec::new();
+    let mut put = |object: serde_json::Value, vector: &[f32]| -> Result<()> {
+        if args.npy.is_some() {
+            vectors.extend_from_slice(vector);
+        } else {
+            let mut object = object;
+            object["vector"] = json!(vector);
+            writeln!(out, "{object}")?;
+        }
+        Ok(())
+    };
+    for text in &args.text {
+        let vector = embedder.embed_text(text)?;
+        put(
+            json!({ "schema": JSON_SCHEMA, "text": text }),
+            vector.as_slice(),
+        )?;
+    }
+    let mut outcome = Outcome::Found;
+    for path in &args.files {
+        match embed_file(&embedder, path, None) {
+            Ok(moments) => {
+                for ((start, end), vector) in moments {
+                    let mut object = json!({
+                        "schema": JSON_SCHEMA,
+                        "path": path.to_string_lossy(),
+                        "start": start,
+                        "end": end,
+                    });
+                    json_path::add_bytes(&mut object, path);
+                    put(object, vector.as_slice())?;
+                }
+            }
+            Err(error) => {
+                complain(&format!("{error:#}"));
+                outcome = Outcome::Failed;
+            }
+        }
+    }
+    if let Some(npy) = &args.npy {
+        let dimension = embedder.model().dimension();
+        let file = File::create(npy)
+            .with_context(|| format!("{} cannot be written", printable_path(npy)))?;
+        let shape = [(vectors.len() / dimension) as u64, dimension as u64];
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&shape)
+            .writer(BufWriter::new(file))
+            .begin_nd()?;
+        writer.extend(vectors)?;
+        writer.finish()?;
+    }
+    Ok(outcome)
+}

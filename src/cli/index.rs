@@ -1,0 +1,133 @@
+//! `index`: brings the library up to date while a person watches, and stops when asked.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+
+use anyhow::{Context, Result, bail};
+use soundseek::embed::Embedder;
+use soundseek::ingest::{IngestOptions, Report, ingest};
+use soundseek::library::Library;
+
+use super::args::{Common, IndexArgs};
+use super::output::{count, printable_path};
+use super::progress::Progress;
+use super::{Outcome, complain};
+
+/// `soundseek index`.
+pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let directory = super::library_directory(common)?;
+    let mut options = IngestOptions::for_this_machine();
+    if let Some(threads) = args.threads {
+        anyhow::ensure!(
+            threads > 0,
+            "--threads 0 leaves nobody to work: give 1 or more"
+        );
+        options.threads = threads;
+    }
+    let named = args.roots.iter().map(|root| {
+        std::fs::canonicalize(root)
+            .with_context(|| format!("{} cannot be indexed", printable_path(root)))
+    });
+    let named = named.collect::<Result<Vec<PathBuf>>>()?;
+    let library = if named.is_empty() {
+        super::open_existing_library(common)?
+    } else {
+        Library::open(&directory)?
+    };
+    let roots = if named.is_empty() {
+        library.roots()?
+    } else {
+        named.clone()
+    };
+    if roots.is_empty() {
+        bail!("no folder is known yet: run `soundseek index DIR`");
+    }
+    let embedder = super::load_model(common)?;
+    let report = refresh(common, &library, &embedder, &roots, options)?;
+    summarise(common, &report, out)?;
+    let failed = !report.failed.is_empty() || !report.unreadable.is_empty() || report.interrupted;
+    Ok(if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Found
+    })
+}
+
+/// Indexes roots with progress on standard error, until done or interrupted.
+pub fn refresh(
+    common: &Common,
+    library: &Library,
+    embedder: &Embedder,
+    roots: &[PathBuf],
+    options: IngestOptions,
+) -> Result<Report> {
+    let index = RwLock::new(library.index_for_writing(embedder)?);
+    for root in roots {
+        library.add_root(root)?;
+    }
+    let cancel = interruptible()?;
+    let progress = Progress::new(common.quiet, Arc::clone(&cancel));
+    let report = ingest(
+        library,
+        &index,
+        embedder,
+        roots,
+        options,
+        &cancel,
+        &|event| progress.show(&event),
+    )?;
+    progress.finish();
+    Ok(report)
+}
+
+/// A flag that Ctrl-C raises.
+fn interruptible() -> Result<Arc<AtomicBool>> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancel);
+    ctrlc::set_handler(move || {
+        if !flag.swap(true, Ordering::Relaxed) {
+            complain("stopping; every finished file is kept");
+        }
+    })
+    .context("Ctrl-C cannot be caught")?;
+    Ok(cancel)
+}
+
+fn summarise(common: &Common, report: &Report, out: &mut dyn Write) -> Result<()> {
+    if common.quiet {
+        return Ok(());
+    }
+    let minutes = report.audio_s / 60.0;
+    write!(out, "{} indexed", count(report.embedded, "file"))?;
+    if report.embedded > 0 {
+        write!(
+            out,
+            " ({}, {minutes:.1} minutes of sound)",
+            count(report.segments, "segment")
+        )?;
+    }
+    let others = [
+        (report.recognised, "recognised by content"),
+        (report.unchanged, "unchanged"),
+        (report.removed, "gone and dropped"),
+        (report.failed.len(), "failed"),
+        (report.known_failures, "failed before and not changed since"),
+        (report.remaining, "left to do"),
+    ];
+    for (n, what) in others.into_iter().filter(|(n, _)| *n > 0) {
+        write!(out, ", {n} {what}")?;
+    }
+    writeln!(out)?;
+    if !report.failed.is_empty() || report.known_failures > 0 {
+        writeln!(
+            out,
+            "`soundseek status --failed` lists what could not be indexed, and why"
+        )?;
+    }
+    if report.interrupted {
+        writeln!(out, "interrupted: run `soundseek index` to go on")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The command line: flags to plain options, results to text and JSON, failures to an exit status.
+//!
+//! Each command is a file; what they share is here: where the library lies, which model runs where,
+//! and the three exit statuses. Only this folder prints.
+
+mod args;
+mod demo;
+mod embed;
+mod index;
+mod json_path;
+mod output;
+mod parse;
+mod progress;
+mod search;
+mod status;
+
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser};
+use soundseek::embed::Embedder;
+use soundseek::library::Library;
+use soundseek::model::{Checkpoint, DeviceChoice};
+
+use args::{Command, CommandLine, Common};
+
+/// The version of the JSON that is printed; it grows when a field changes its meaning or goes.
+const JSON_SCHEMA: u32 = 1;
+
+/// How a command ended, as `grep` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something was found, or done.
+    Found,
+    /// Nothing was found.
+    NotFound,
+    /// Something could not be done.
+    Failed,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Found => 0,
+            Outcome::NotFound => 1,
+            Outcome::Failed => 2,
+        })
+    }
+}
+
+/// Parses the command line and does what it says.
+pub fn run() -> Result<Outcome> {
+    let line = CommandLine::parse();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let outcome = dispatch(&line.common, &line.command, &mut out)?;
+    out.flush()?;
+    Ok(outcome)
+}
+
+fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<Outcome> {
+    match command {
+        Command::Index(args) => index::index(common, args, out),
+        Command::Search(args) => search::search(common, args, out),
+        Command::Similar(args) => search::similar(common, args, out),
+        Command::Demo(args) => demo::demo(common, args, out),
+        Command::Embed(args) => embed::embed(common, args, out),
+        Command::Status(args) => status::status(common, args, out),
+        Command::Roots => status::roots(common, out),
+        Command::Remove { path } => status::remove(common, path, out),
+        Command::Relink { old, new } => status::relink(common, old, new, out),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut CommandLine::command(), "soundseek", out);
+            Ok(Outcome::Found)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(CommandLine::command()).render(out)?;
+            Ok(Outcome::Found)
+        }
+    }
+}
+
+/// Tells the person something that is no result.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the one place that writes to standard error"
+)]
+pub fn complain(text: &str) {
+    eprintln!("soundseek: {text}");
+}
+
+fn library_directory(common: &Common) -> Result<PathBuf> {
+    common
+        .library
+        .clone()
+        .map_or_else(Library::default_directory, Ok)
+}
+
+fn open_existing_library(common: &Common) -> Result<Library> {
+    Library::open_existing(&library_directory(common)?)
+        .context("run `soundseek index DIR` to index a folder of sounds")
+}
+
+fn load_model(common: &Common) -> Result<Embedder> {
+    let checkpoint = match common.model.to_str() {
+        Some("builtin") => Checkpoint::BuiltIn,
+        _ => Checkpoint::Folder(common.model.clone()),
+    };
+    let (device, fallback) = common.device.parse::<DeviceChoice>()?.resolve();
+    // Results are all that a script wants to read.
+    if let Some(fallback) = fallback.filter(|_| !common.quiet && std::io::stderr().is_terminal()) {
+        complain(&fallback);
+    }
+    Embedder::load(&checkpoint, device)
+}
+
+/// The path as the library keeps it; one that does not exist is made absolute only.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .with_context(|| format!("{} is no path", path.display()))
+}

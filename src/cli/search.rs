@@ -1,0 +1,188 @@
+//! `search` and `similar`: from flags to a query, from hits to lines, JSON or NUL-separated paths.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use globset::GlobBuilder;
+use serde_json::json;
+use soundseek::library::Library;
+use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source};
+
+use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
+use super::output::{bar, clock, count, printable_path};
+use super::{JSON_SCHEMA, Outcome, json_path, parse};
+
+/// `soundseek search`.
+pub fn search(common: &Common, args: &SearchArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let mut parts = Vec::new();
+    let text = args.words.join(" ");
+    if !text.trim().is_empty() {
+        parts.push(Part {
+            source: Source::Text(text),
+            weight: 1.0,
+        });
+    }
+    run(common, parts, &args.query, out)
+}
+
+/// `soundseek similar`.
+pub fn similar(common: &Common, args: &SimilarArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let part = Part {
+        source: parse::clip(&args.clip)?,
+        weight: 1.0,
+    };
+    run(common, vec![part], &args.query, out)
+}
+
+fn run(
+    common: &Common,
+    mut parts: Vec<Part>,
+    args: &QueryArgs,
+    out: &mut dyn Write,
+) -> Result<Outcome> {
+    for clip in &args.like {
+        parts.push(parse::clip_part(clip)?);
+    }
+    for text in &args.more {
+        parts.push(parse::text_part(text)?);
+    }
+    for text in &args.less {
+        let part = parse::text_part(text)?;
+        parts.push(Part {
+            weight: -part.weight,
+            ..part
+        });
+    }
+    let options = options(args)?;
+    let library = super::open_existing_library(common)?;
+    let embedder = super::load_model(common)?;
+    let index = library.index_for_search(&embedder)?;
+    let hits = Searcher::new(&library, &index, &embedder).search(&parts, &options)?;
+    print(&hits, args, &library, out)?;
+    if hits.is_empty() {
+        if !common.quiet && !args.json && !args.nul {
+            super::complain("nothing found: widen the filters, or index more folders");
+        }
+        return Ok(Outcome::NotFound);
+    }
+    Ok(Outcome::Found)
+}
+
+fn options(args: &QueryArgs) -> Result<SearchOptions> {
+    let seconds = |length: &Option<String>| length.as_deref().map(parse::seconds).transpose();
+    let newer = args
+        .newer
+        .as_deref()
+        .map(|age| parse::newer_than(age, SystemTime::now()));
+    let name = args.name.as_deref().map(|pattern| {
+        let glob = GlobBuilder::new(pattern).case_insensitive(true).build();
+        glob.map(|glob| glob.compile_matcher())
+            .with_context(|| format!("the pattern '{pattern}' of --name cannot be read"))
+    });
+    // A folder that is gone (an unplugged drive) still names files in the library.
+    let within = args
+        .within
+        .iter()
+        .map(|dir| super::absolute(dir))
+        .collect::<Result<_>>()?;
+    let extension = |ext: &String| ext.trim_start_matches('.').to_lowercase();
+    Ok(SearchOptions {
+        n: args.n,
+        ef: args.ef,
+        min_similarity: args.min_similarity,
+        moments: args.moments,
+        unfold: args.all,
+        raw: args.raw,
+        filters: Filters {
+            within,
+            extensions: args.ext.iter().map(extension).collect(),
+            longer_s: seconds(&args.longer)?,
+            shorter_s: seconds(&args.shorter)?,
+            newer_than_ns: newer.transpose()?,
+            name: name.transpose()?,
+        },
+    })
+}
+
+fn print(hits: &[Hit], args: &QueryArgs, library: &Library, out: &mut dyn Write) -> Result<()> {
+    if args.nul {
+        for hit in hits {
+            out.write_all(hit.path.as_os_str().as_encoded_bytes())?;
+            out.write_all(&[0])?;
+        }
+    } else if args.json {
+        for hit in hits {
+            writeln!(out, "{}", json_of(hit))?;
+        }
+    } else {
+        print_lines(hits, &library.roots()?, out)?;
+    }
+    Ok(())
+}
+
+/// One hit as an object of the schema that the README documents.
+fn json_of(hit: &Hit) -> serde_json::Value {
+    let sound = &hit.record.sound;
+    let mut object = json!({
+        "schema": JSON_SCHEMA,
+        "rank": hit.rank,
+        "path": hit.path.to_string_lossy(),
+        "start": hit.moment.0,
+        "end": hit.moment.1,
+        "similarity": hit.similarity,
+        "strength": hit.strength,
+        "duration": sound.duration_s,
+        "format": sound.format,
+        "codec": sound.codec,
+        "sample_rate": sound.sample_rate_hz,
+        "channels": sound.channels,
+        "alike": hit.alike.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+    });
+    json_path::add_bytes(&mut object, &hit.path);
+    object
+}
+
+/// Lines such as ` 1 ███████▌  93  drums/kick.wav  0:00.0 of 0:00.5  +2 alike`, with paths below their
+/// root where all hits share one.
+pub fn print_lines(hits: &[Hit], roots: &[std::path::PathBuf], out: &mut dyn Write) -> Result<()> {
+    let root = roots
+        .iter()
+        .find(|root| hits.iter().all(|hit| hit.path.starts_with(root)));
+    let shown = |path: &Path| match root.and_then(|root| path.strip_prefix(root).ok()) {
+        Some(below) if !below.as_os_str().is_empty() => printable_path(below),
+        _ => printable_path(path),
+    };
+    for hit in hits {
+        let moment = match hit.record.sound.duration_s as f32 {
+            whole if hit.moment.1 - hit.moment.0 + 0.05 >= whole => clock(whole),
+            whole => format!(
+                "{}–{} of {}",
+                clock(hit.moment.0),
+                clock(hit.moment.1),
+                clock(whole)
+            ),
+        };
+        let alike = match hit.alike.len() {
+            0 => String::new(),
+            n => format!("  +{n} alike"),
+        };
+        let (rank, strength, path) = (hit.rank, hit.strength, shown(&hit.path));
+        let percent = (strength * 100.0).round();
+        writeln!(
+            out,
+            "{rank:>3} {} {percent:>3}  {path}  {moment}{alike}",
+            bar(strength)
+        )?;
+    }
+    if let Some(root) = root {
+        writeln!(
+            out,
+            "    {} below {}",
+            count(hits.len(), "sound"),
+            printable_path(root)
+        )?;
+    }
+    Ok(())
+}

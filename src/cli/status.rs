@@ -1,0 +1,185 @@
+//! `status`, `roots`, `remove` and `relink`: what the library holds, and changing what it knows.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use serde_json::json;
+use soundseek::library::Library;
+
+use super::args::{Common, StatusArgs};
+use super::output::{count, printable, printable_path};
+use super::{JSON_SCHEMA, Outcome, json_path};
+
+/// `soundseek status`.
+pub fn status(common: &Common, args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let library = super::open_existing_library(common)?;
+    match (args.failed, args.json) {
+        (false, false) => summary(&library, out)?,
+        (false, true) => summary_json(&library, out)?,
+        (true, _) => failures(&library, args.json, out)?,
+    }
+    Ok(Outcome::Found)
+}
+
+fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
+    let files = library.files()?;
+    let hours = files
+        .values()
+        .map(|record| record.sound.duration_s)
+        .sum::<f64>()
+        / 3600.0;
+    let directory = printable_path(library.directory());
+    writeln!(
+        out,
+        "library  {directory} ({})",
+        HumanBytes(library.size_on_disk()?)
+    )?;
+    writeln!(out, "files    {} ({hours:.2} hours of sound)", files.len())?;
+    let failed = library.failures()?.len();
+    if failed > 0 {
+        writeln!(
+            out,
+            "failed   {failed} (`soundseek status --failed` lists them)"
+        )?;
+    }
+    for held in library.spaces()? {
+        let name = printable(&held.space.name);
+        let (sounds, segments) = (
+            count(held.entries as usize, "sound"),
+            count(held.vectors as usize, "segment"),
+        );
+        writeln!(
+            out,
+            "model    {name}: {sounds} in {segments}, {} dimensions",
+            held.dimension
+        )?;
+    }
+    for root in library.roots()? {
+        let n = files.keys().filter(|path| path.starts_with(&root)).count();
+        let offline = if root.exists() { "" } else { ", offline" };
+        writeln!(
+            out,
+            "root     {} ({}{offline})",
+            printable_path(&root),
+            count(n, "file")
+        )?;
+    }
+    Ok(())
+}
+
+fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
+    let spaces = library.spaces()?;
+    let models = spaces.iter().map(|held| {
+        json!({
+            "name": held.space.name,
+            "fingerprint": held.space.fingerprint,
+            "dimension": held.dimension,
+            "sounds": held.entries,
+            "windows": held.vectors,
+        })
+    });
+    let roots = library.roots()?;
+    let roots = roots.iter().map(|root| {
+        let mut object = json!({ "path": root.to_string_lossy(), "online": root.exists() });
+        json_path::add_bytes(&mut object, root);
+        object
+    });
+    let object = json!({
+        "schema": JSON_SCHEMA,
+        "library": library.directory().to_string_lossy(),
+        "bytes": library.size_on_disk()?,
+        "files": library.file_count(),
+        "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),
+        "failed": library.failures()?.len(),
+        "models": models.collect::<Vec<_>>(),
+        "roots": roots.collect::<Vec<_>>(),
+    });
+    Ok(writeln!(out, "{object}")?)
+}
+
+fn failures(library: &Library, as_json: bool, out: &mut dyn Write) -> Result<()> {
+    for (path, failure) in library.failures()? {
+        if as_json {
+            let mut object = json!({
+                "schema": JSON_SCHEMA,
+                "path": path.to_string_lossy(),
+                "reason": failure.reason,
+            });
+            json_path::add_bytes(&mut object, &path);
+            writeln!(out, "{object}")?;
+        } else {
+            writeln!(
+                out,
+                "{}: {}",
+                printable_path(&path),
+                printable(&failure.reason)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// `soundseek roots`.
+pub fn roots(common: &Common, out: &mut dyn Write) -> Result<Outcome> {
+    let roots = super::open_existing_library(common)?.roots()?;
+    for root in &roots {
+        writeln!(out, "{}", printable_path(root))?;
+    }
+    Ok(if roots.is_empty() {
+        Outcome::NotFound
+    } else {
+        Outcome::Found
+    })
+}
+
+/// `soundseek remove`.
+pub fn remove(common: &Common, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    let library = super::open_existing_library(common)?;
+    let path = super::absolute(path)?;
+    let roots_before = library.roots()?;
+    let forgotten = library.remove_tree(&path)?;
+    library.sweep_all()?;
+    library.flush()?;
+    let was_known = forgotten > 0 || library.roots()? != roots_before;
+    if !was_known {
+        super::complain(&format!(
+            "the library knows nothing at or below {}: `soundseek roots` lists what it knows",
+            printable_path(&path)
+        ));
+        return Ok(Outcome::NotFound);
+    }
+    if !common.quiet {
+        writeln!(out, "{} forgotten", count(forgotten, "file"))?;
+        if let Some(root) = library.roots()?.iter().find(|root| path.starts_with(root)) {
+            let root = printable_path(root);
+            writeln!(
+                out,
+                "the next `soundseek index` of {root} finds them again, unless a .soundseekignore file names them"
+            )?;
+        }
+    }
+    Ok(Outcome::Found)
+}
+
+/// `soundseek relink`.
+pub fn relink(common: &Common, old: &Path, new: &Path, out: &mut dyn Write) -> Result<Outcome> {
+    let library = super::open_existing_library(common)?;
+    let relinked = library.relink(&super::absolute(old)?, &super::absolute(new)?)?;
+    library.flush()?;
+    if !common.quiet {
+        writeln!(out, "{} relinked", count(relinked.moved, "file"))?;
+    }
+    for path in &relinked.missing {
+        super::complain(&format!(
+            "{} has no file of its size at the new place and keeps its old path",
+            printable_path(path)
+        ));
+    }
+    Ok(if relinked.missing.is_empty() {
+        Outcome::Found
+    } else {
+        Outcome::Failed
+    })
+}

@@ -1,0 +1,298 @@
+//! Indexing: from folders of files to vectors in the library.
+//!
+//! Three stages run side by side, joined by bounded channels so that memory stays flat whatever the
+//! library's size: a rayon pool reads, hashes, decodes, resamples and makes log-mel spectrograms;
+//! embedding threads gather them into batches; the calling thread writes each file as soon as all its
+//! vectors are there, in one transaction. So an interruption at any moment keeps every finished file,
+//! and the next run goes on from there.
+//!
+//! What makes a file new is its content: a touched, moved or copied file keeps its vectors.
+
+mod pipeline;
+mod walk;
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use soundseek_index::Index;
+
+use crate::embed::Embedder;
+use crate::library::Library;
+pub use walk::{Found, IGNORE_FILE, Unreadable};
+
+/// How hard to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestOptions {
+    /// Decoding threads, and as many embedding threads; they wait for each other, so that about this
+    /// many cores are busy.
+    pub threads: usize,
+    /// The most segments that are embedded at once by one thread.
+    pub batch: usize,
+}
+
+impl IngestOptions {
+    /// All cores. On a processor one segment at a time is as fast as many and stops sooner
+    /// (`benches/main.rs`, group `tower`).
+    pub fn for_this_machine() -> IngestOptions {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        IngestOptions { threads, batch: 2 }
+    }
+}
+
+/// What happens while indexing, for whoever shows it. Sent from the calling thread.
+#[derive(Debug)]
+pub enum IngestEvent<'a> {
+    /// The folders have been walked: so many files were found, so many of them have to be read.
+    Scanned {
+        /// All sounds found.
+        found: usize,
+        /// Those that are new or changed.
+        to_do: usize,
+        /// The bytes of those.
+        bytes: u64,
+    },
+    /// A root that is not there, or is empty though the library knows files in it. Nothing was
+    /// dropped.
+    Offline {
+        /// The root.
+        root: &'a Path,
+        /// Why it is taken for gone.
+        reason: &'a str,
+    },
+    /// A folder or file that could not be looked into. Nothing below it was dropped.
+    Unreadable(&'a Unreadable),
+    /// So many more segments have been embedded.
+    Embedded {
+        /// The number of segments.
+        segments: usize,
+    },
+    /// A file is done: decoded and embedded, or known by its content.
+    Indexed {
+        /// The file.
+        path: &'a Path,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The length of the sound, when it was decoded for this.
+        duration_s: Option<f64>,
+    },
+    /// A file could not be decoded.
+    Failed {
+        /// The file.
+        path: &'a Path,
+        /// Its size in bytes.
+        bytes: u64,
+        /// What is wrong with it.
+        reason: &'a str,
+    },
+}
+
+/// The outcome of a run.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Report {
+    /// Files that were decoded and embedded.
+    pub embedded: usize,
+    /// Files whose content was known: moved, copied or touched.
+    pub recognised: usize,
+    /// Files that were not opened because nothing about them changed.
+    pub unchanged: usize,
+    /// Files that were not tried again because they failed before and have not changed.
+    pub known_failures: usize,
+    /// Files that are gone and were dropped.
+    pub removed: usize,
+    /// Files that could not be decoded in this run, with the reason.
+    pub failed: Vec<(PathBuf, String)>,
+    /// Places that could not be looked into.
+    pub unreadable: Vec<Unreadable>,
+    /// Roots that are not there; their files are kept.
+    pub offline: Vec<PathBuf>,
+    /// Segments embedded.
+    pub segments: usize,
+    /// Seconds of sound decoded.
+    pub audio_s: f64,
+    /// Files that an interruption left to do.
+    pub remaining: usize,
+    /// True when the run was interrupted.
+    pub interrupted: bool,
+}
+
+/// Brings the library up to date with what lies below `roots`.
+///
+/// `index` is locked for writing only for the moment that one file is written. `cancel` is looked at
+/// all the time: once it is true the run ends within a batch, keeping every finished file.
+///
+/// # Errors
+///
+/// When the library cannot be written or the model cannot be computed. A file that cannot be read is
+/// no error: it is in the report.
+pub fn ingest(
+    library: &Library,
+    index: &RwLock<Index>,
+    embedder: &Embedder,
+    roots: &[PathBuf],
+    options: IngestOptions,
+    cancel: &AtomicBool,
+    on_event: &dyn Fn(IngestEvent<'_>),
+) -> Result<Report> {
+    let mut report = Report::default();
+    let scan = scan(library, index, roots, cancel, on_event, &mut report)?;
+    on_event(IngestEvent::Scanned {
+        found: scan.seen.len(),
+        to_do: scan.to_do.len(),
+        bytes: scan.to_do.iter().map(|found| found.stamp.size).sum(),
+    });
+    let written = pipeline::run(
+        &pipeline::Job {
+            library,
+            index,
+            embedder,
+            files: &scan.to_do,
+            options,
+            cancel,
+        },
+        on_event,
+        &mut report,
+    );
+    // Whatever ended the run, what was written before is kept.
+    library.flush()?;
+    written?;
+    report.interrupted = cancel.load(Ordering::Relaxed);
+    if !report.interrupted {
+        drop_missing(library, &scan, &mut report)?;
+        let mut index = index
+            .write()
+            .expect("no thread panics while it writes the index");
+        library.sweep(&mut index)?;
+        library.flush()?;
+    }
+    Ok(report)
+}
+
+/// What walking the roots found.
+#[derive(Default)]
+struct Scan {
+    /// Every sound, changed or not.
+    seen: HashSet<PathBuf>,
+    /// The sounds to read.
+    to_do: Vec<Found>,
+    /// The roots whose files may be dropped when they were not seen.
+    present: Vec<PathBuf>,
+}
+
+fn scan(
+    library: &Library,
+    index: &RwLock<Index>,
+    roots: &[PathBuf],
+    cancel: &AtomicBool,
+    on_event: &dyn Fn(IngestEvent<'_>),
+    report: &mut Report,
+) -> Result<Scan> {
+    let mut scan = Scan::default();
+    for root in roots {
+        let offline = match std::fs::symlink_metadata(root) {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => {
+                let seen_before = scan.seen.len();
+                scan_root(library, index, root, cancel, &mut scan, report)?;
+                // An unplugged drive leaves its mount point behind as an empty folder.
+                let vanished = scan.seen.len() == seen_before && library.has_files_below(root)?;
+                vanished.then(|| "no sound is left in it".to_string())
+            }
+        };
+        match offline {
+            Some(reason) => {
+                on_event(IngestEvent::Offline {
+                    root,
+                    reason: &reason,
+                });
+                report.offline.push(root.clone());
+            }
+            None => scan.present.push(root.clone()),
+        }
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    for place in &report.unreadable {
+        on_event(IngestEvent::Unreadable(place));
+    }
+    Ok(scan)
+}
+
+fn scan_root(
+    library: &Library,
+    index: &RwLock<Index>,
+    root: &Path,
+    cancel: &AtomicBool,
+    scan: &mut Scan,
+    report: &mut Report,
+) -> Result<()> {
+    let mut failure = None;
+    walk::walk(root, |found| {
+        match found {
+            Err(place) => report.unreadable.push(place),
+            Ok(found) => match standing(library, index, &found) {
+                _ if !scan.seen.insert(found.path.clone()) => {}
+                Ok(Standing::Unchanged) => report.unchanged += 1,
+                Ok(Standing::FailedBefore) => report.known_failures += 1,
+                Ok(Standing::ToDo) => scan.to_do.push(found),
+                Err(error) => {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+            },
+        }
+        if cancel.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    failure.map_or(Ok(()), Err)
+}
+
+enum Standing {
+    Unchanged,
+    FailedBefore,
+    ToDo,
+}
+
+fn standing(library: &Library, index: &RwLock<Index>, found: &Found) -> Result<Standing> {
+    if let Some(record) = library.file(&found.path)? {
+        let index = index
+            .read()
+            .expect("no thread panics while it writes the index");
+        if record.stamp == found.stamp && index.contains(&record.content) {
+            return Ok(Standing::Unchanged);
+        }
+    }
+    let failed_before = library
+        .failure(&found.path)?
+        .is_some_and(|failure| failure.stamp == found.stamp);
+    Ok(if failed_before {
+        Standing::FailedBefore
+    } else {
+        Standing::ToDo
+    })
+}
+
+/// Forgets the files below present roots that the walk has not seen.
+fn drop_missing(library: &Library, scan: &Scan, report: &mut Report) -> Result<()> {
+    let failures = library.failures()?.into_keys();
+    let known: BTreeSet<PathBuf> = library.files()?.into_keys().chain(failures).collect();
+    for path in known.iter().filter(|path| !scan.seen.contains(*path)) {
+        let below_present = scan.present.iter().any(|root| path.starts_with(root));
+        let hidden = report
+            .unreadable
+            .iter()
+            .any(|place| path.starts_with(&place.path));
+        if below_present && !hidden {
+            report.removed += usize::from(library.forget_file(path)?);
+            library.forget_failure(path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,428 @@
+//! One opened sound library: which files it knows, where they lie, and the vectors of their sounds.
+//!
+//! A library is one folder. In it the index crate keeps the vectors under the *content* of a sound
+//! (the BLAKE3 of its file), and this module keeps beside them what is known of each *path*. So a
+//! moved or copied file needs no new vectors, and several models can hold vectors of the same files.
+//!
+//! The order of writes makes a crash harmless: a content's vectors first, then the link from the
+//! content to the path, then the path's record. Whatever is missing is redone by the next run, and
+//! what is left over (vectors without a path) is never shown and is swept by [`Library::sweep`].
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
+
+use crate::embed::Embedder;
+pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
+use record::{parse_record, path_from_bytes, path_to_bytes};
+
+/// An opened library.
+pub struct Library {
+    directory: PathBuf,
+    database: Database,
+    /// Path to [`FileRecord`].
+    files: Table,
+    /// Content hash and path to nothing: which paths hold a content.
+    links: Table,
+    /// Path to [`Failure`].
+    failures: Table,
+    /// Path of a root to nothing.
+    roots: Table,
+}
+
+impl Library {
+    /// Opens the library in a folder, making an empty one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made or written, another program holds it, or it is damaged.
+    pub fn open(directory: &Path) -> Result<Library> {
+        Library::with_database(directory, Database::open(directory)?)
+    }
+
+    /// Opens a library that must be there already; nothing is created.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open`], and when there is none.
+    pub fn open_existing(directory: &Path) -> Result<Library> {
+        Library::with_database(directory, Database::open_existing(directory)?)
+    }
+
+    /// The folder that is used when none is named: `soundseek` in the platform's data directory.
+    ///
+    /// # Errors
+    ///
+    /// When the user has no home directory.
+    pub fn default_directory() -> Result<PathBuf> {
+        let directories = directories::ProjectDirs::from("", "", "soundseek")
+            .context("there is no home directory: name a library with --library DIR")?;
+        Ok(directories.data_dir().join("library"))
+    }
+
+    fn with_database(directory: &Path, database: Database) -> Result<Library> {
+        Ok(Library {
+            directory: directory.to_path_buf(),
+            files: database.table("files")?,
+            links: database.table("links")?,
+            failures: database.table("failures")?,
+            roots: database.table("roots")?,
+            database,
+        })
+    }
+
+    /// The library's folder.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The bytes that the library's folder takes.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn size_on_disk(&self) -> Result<u64> {
+        Ok(self.database.size_on_disk()?)
+    }
+
+    /// Makes everything written so far survive a power cut.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.database.flush()?)
+    }
+
+    /// The vectors of an embedder's space, to be added to; an empty space is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the model fails its self-test, or the store is damaged.
+    pub fn index_for_writing(&self, embedder: &Embedder) -> Result<Index> {
+        let config = embedder.index_config()?;
+        if !self
+            .spaces()?
+            .iter()
+            .any(|held| held.space.fingerprint == config.space.fingerprint)
+        {
+            embedder.model().self_test()?;
+        }
+        Ok(self.database.create_or_open(&config)?)
+    }
+
+    /// The vectors of an embedder's space, to be searched.
+    ///
+    /// # Errors
+    ///
+    /// When the library holds no vectors of this model; the text names those it holds.
+    pub fn index_for_search(&self, embedder: &Embedder) -> Result<Index> {
+        Ok(self.database.open_space(&embedder.index_config()?)?)
+    }
+
+    /// The models that the library holds vectors of.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn spaces(&self) -> Result<Vec<SpaceSummary>> {
+        Ok(self.database.spaces()?)
+    }
+
+    /// What is known of one path.
+    ///
+    /// # Errors
+    ///
+    /// When the record is damaged.
+    pub fn file(&self, path: &Path) -> Result<Option<FileRecord>> {
+        read_record(&self.files, path)
+    }
+
+    /// All files, in the order of their paths.
+    ///
+    /// # Errors
+    ///
+    /// When a record is damaged.
+    pub fn files(&self) -> Result<BTreeMap<PathBuf, FileRecord>> {
+        all_records(&self.files)
+    }
+
+    /// How many files are known.
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// True when a file is known at or below a path.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn has_files_below(&self, top: &Path) -> Result<bool> {
+        for item in self.files.scan_prefix(&path_to_bytes(top)?) {
+            if path_from_bytes(&item?.0).starts_with(top) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes what is known of a file whose vectors are stored. Forgets an earlier failure.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn put_file(&self, path: &Path, record: &FileRecord) -> Result<()> {
+        let key = path_to_bytes(path)?;
+        let before = self.file(path)?;
+        self.links.insert(&link_key(&record.content, &key), b"")?;
+        self.files.insert(&key, &serde_json::to_vec(record)?)?;
+        if let Some(before) = before.filter(|before| before.content != record.content) {
+            self.links.remove(&link_key(&before.content, &key))?;
+        }
+        self.failures.remove(&key)?;
+        Ok(())
+    }
+
+    /// Forgets a file; true when it was known. Its vectors stay until [`Library::sweep`].
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn forget_file(&self, path: &Path) -> Result<bool> {
+        let key = path_to_bytes(path)?;
+        let Some(record) = self.file(path)? else {
+            return Ok(false);
+        };
+        self.files.remove(&key)?;
+        self.links.remove(&link_key(&record.content, &key))?;
+        Ok(true)
+    }
+
+    /// The files that hold a content, in the order of their paths.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn files_of(&self, content: &[u8]) -> Result<Vec<(PathBuf, FileRecord)>> {
+        let mut files = Vec::new();
+        for item in self.links.scan_prefix(content) {
+            let (key, _) = item?;
+            let path = path_from_bytes(&key[content.len()..]);
+            // A link is written before its record and removed after it, so it may stand alone.
+            if let Some(record) = self.file(&path)?.filter(|record| record.content == content) {
+                files.push((path, record));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Removes from `index` the vectors of contents that no path holds any more; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged or the disk refuses.
+    pub fn sweep(&self, index: &mut Index) -> Result<usize> {
+        let mut orphans = Vec::new();
+        for key in index.keys() {
+            if self.links.scan_prefix(key).next().transpose()?.is_none() {
+                orphans.push(key.to_vec());
+            }
+        }
+        for key in &orphans {
+            index.remove(key)?;
+        }
+        Ok(orphans.len())
+    }
+
+    /// [`Library::sweep`] for the vectors of every model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::sweep`].
+    pub fn sweep_all(&self) -> Result<()> {
+        for held in self.spaces()? {
+            let config = Config::new(held.space, held.dimension);
+            self.sweep(&mut self.database.open_space(&config)?)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers that a file could not be indexed, and why.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn put_failure(&self, path: &Path, failure: &Failure) -> Result<()> {
+        self.failures
+            .insert(&path_to_bytes(path)?, &serde_json::to_vec(failure)?)?;
+        Ok(())
+    }
+
+    /// Forgets a failure; true when there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn forget_failure(&self, path: &Path) -> Result<bool> {
+        Ok(self.failures.remove(&path_to_bytes(path)?)?)
+    }
+
+    /// The failure that is remembered of one path.
+    ///
+    /// # Errors
+    ///
+    /// When the record is damaged.
+    pub fn failure(&self, path: &Path) -> Result<Option<Failure>> {
+        read_record(&self.failures, path)
+    }
+
+    /// All files that could not be indexed.
+    ///
+    /// # Errors
+    ///
+    /// When a record is damaged.
+    pub fn failures(&self) -> Result<BTreeMap<PathBuf, Failure>> {
+        all_records(&self.failures)
+    }
+
+    /// The folders (or single files) that are indexed, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn roots(&self) -> Result<Vec<PathBuf>> {
+        let keys = self
+            .roots
+            .iter()
+            .map(|item| item.map(|(key, _)| path_from_bytes(&key)));
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// Adds a root, unless one that is known covers it; roots inside the new one are merged into it.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn add_root(&self, root: &Path) -> Result<()> {
+        for known in self.roots()? {
+            if root.starts_with(&known) {
+                return Ok(());
+            }
+            if known.starts_with(root) {
+                self.roots.remove(&path_to_bytes(&known)?)?;
+            }
+        }
+        self.roots.insert(&path_to_bytes(root)?, b"")?;
+        Ok(())
+    }
+
+    /// Forgets everything at or below a path: files, failures and roots. Gives the number of files.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn remove_tree(&self, top: &Path) -> Result<usize> {
+        for root in self.roots()?.iter().filter(|root| root.starts_with(top)) {
+            self.roots.remove(&path_to_bytes(root)?)?;
+        }
+        for path in self.failures()?.keys().filter(|path| path.starts_with(top)) {
+            self.forget_failure(path)?;
+        }
+        let mut forgotten = 0;
+        for path in self.files()?.keys().filter(|path| path.starts_with(top)) {
+            forgotten += usize::from(self.forget_file(path)?);
+        }
+        Ok(forgotten)
+    }
+
+    /// Moves everything at or below `old` to `new`, as when a drive has another mount point. Nothing
+    /// is read but the new files' stamps; one that is not there, or has another size, keeps its old
+    /// path and is listed.
+    ///
+    /// # Errors
+    ///
+    /// When the library knows nothing below `old`, or the disk refuses.
+    pub fn relink(&self, old: &Path, new: &Path) -> Result<Relinked> {
+        let mut relinked = Relinked::default();
+        let files = self.files()?;
+        let below: Vec<_> = files
+            .iter()
+            .filter(|(path, _)| path.starts_with(old))
+            .collect();
+        let roots: Vec<_> = self
+            .roots()?
+            .into_iter()
+            .filter(|root| root.starts_with(old))
+            .collect();
+        if below.is_empty() && roots.is_empty() {
+            bail!(
+                "the library knows no file below {}: `soundseek roots` lists what it knows",
+                old.display()
+            );
+        }
+        for (path, record) in below {
+            let target = moved(path, old, new);
+            match std::fs::metadata(&target) {
+                Ok(metadata) if metadata.len() == record.stamp.size => {
+                    self.put_file(&target, record)?;
+                    self.forget_file(path)?;
+                    relinked.moved += 1;
+                }
+                _ => relinked.missing.push(path.clone()),
+            }
+        }
+        for root in roots {
+            self.roots.remove(&path_to_bytes(&root)?)?;
+            self.add_root(&moved(&root, old, new))?;
+        }
+        Ok(relinked)
+    }
+}
+
+/// What [`Library::relink`] did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Relinked {
+    /// How many files have their new path.
+    pub moved: usize,
+    /// The files, by their old paths, that were not found at the new place.
+    pub missing: Vec<PathBuf>,
+}
+
+fn moved(path: &Path, old: &Path, new: &Path) -> PathBuf {
+    let rest = path
+        .strip_prefix(old)
+        .expect("only paths below the old one are moved");
+    // Joining an empty path would add a trailing separator, which a file must not have.
+    if rest.as_os_str().is_empty() {
+        new.to_path_buf()
+    } else {
+        new.join(rest)
+    }
+}
+
+fn link_key(content: &ContentHash, path: &[u8]) -> Vec<u8> {
+    [content, path].concat()
+}
+
+fn read_record<T: for<'a> Deserialize<'a>>(table: &Table, path: &Path) -> Result<Option<T>> {
+    table
+        .get(&path_to_bytes(path)?)?
+        .map(|bytes| parse_record(path, &bytes))
+        .transpose()
+}
+
+fn all_records<T: for<'a> Deserialize<'a>>(table: &Table) -> Result<BTreeMap<PathBuf, T>> {
+    let mut records = BTreeMap::new();
+    for item in table.iter() {
+        let (key, bytes) = item?;
+        let path = path_from_bytes(&key);
+        let record = parse_record(&path, &bytes)?;
+        records.insert(path, record);
+    }
+    Ok(records)
+}
