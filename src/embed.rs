@@ -1,11 +1,10 @@
 //! The seam between the model and everything that uses it: texts and segments in, unit vectors out.
 //!
-//! [`Embedder`] ties together what must never be mixed up: the weights, the front end's settings and
-//! the way a query is phrased. Ingest and search know only this type; the name of its space
+//! [`Embedder`] ties together what must never be mixed up: the weights and the front end's settings. Ingest and search know only this type; the name of its space
 //! ([`Embedder::space`]) is what keeps vectors of different models apart in one library. It stands
-//! apart from `model/` because the model knows neither the index's vectors nor how people write.
+//! apart from `model/` because the model does not know the index's vectors.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
@@ -14,17 +13,6 @@ use soundseek_index::{Config, Space, Vector};
 use crate::audio::SegmentPlan;
 use crate::mel::{LogMel, LogMelExtractor, Scratch};
 use crate::model::{Checkpoint, ClapModel, Device};
-
-/// The sentences that a short query is put into, `{}` standing for the query.
-///
-/// Captions in training sets are sentences, queries are mostly words; averaging a few phrasings
-/// moves the query towards the captions (Radford et al. 2021, section 3.1.4, do so for images). The
-/// choice is measured: see the retrieval report in `benches/retrieval.rs`.
-pub const CAPTION_TEMPLATES: [&str; 3] = ["{}", "the sound of {}", "a recording of {}"];
-
-/// The longest query, in words, that is put into [`CAPTION_TEMPLATES`]; a longer one is a sentence
-/// already.
-pub const SHORT_QUERY_WORDS: usize = 4;
 
 /// How many texts' vectors are remembered. A vector is 2 KiB at most, so this is at most 1 MiB.
 const REMEMBERED_TEXTS: usize = 512;
@@ -115,57 +103,37 @@ impl Embedder {
             .collect()
     }
 
-    /// The vector of one text exactly as it stands.
+    /// The vector of a text, exactly as it stands.
+    ///
+    /// Putting short queries into caption templates ("the sound of ...") and averaging lowers what the
+    /// built-in model finds; `benches/retrieval.rs` measures it, the README has the table.
     ///
     /// # Errors
     ///
     /// As [`Embedder::embed_features`].
     pub fn embed_text(&self, text: &str) -> Result<Vector> {
-        Ok(self.embed_texts(&[text.to_string()])?.remove(0))
-    }
-
-    /// The vector of a query: short ones as the normalised mean over [`CAPTION_TEMPLATES`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Embedder::embed_features`].
-    pub fn embed_query(&self, query: &str) -> Result<Vector> {
-        if query.split_whitespace().count() > SHORT_QUERY_WORDS {
-            return self.embed_text(query);
-        }
-        let phrasings: Vec<String> = CAPTION_TEMPLATES
-            .iter()
-            .map(|template| template.replace("{}", query))
-            .collect();
-        mean(&self.embed_texts(&phrasings)?)
-    }
-
-    fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vector>> {
         let mut remembered = self
             .texts
             .lock()
             .expect("no thread panics while it holds the texts");
-        if remembered.len() + texts.len() > REMEMBERED_TEXTS {
+        if let Some(vector) = remembered.get(text) {
+            return Ok(vector.clone());
+        }
+        let embedding = self
+            .model
+            .text_embeddings(&[text])?
+            .pop()
+            .context("a text has a vector")?;
+        let vector = Vector::normalized(embedding).context("a text embedding")?;
+        if remembered.len() >= REMEMBERED_TEXTS {
             remembered.clear();
         }
-        let unknown: BTreeSet<&str> = texts
-            .iter()
-            .map(String::as_str)
-            .filter(|text| !remembered.contains_key(*text))
-            .collect();
-        if !unknown.is_empty() {
-            let unknown: Vec<&str> = unknown.into_iter().collect();
-            let embeddings = self.model.text_embeddings(&unknown)?;
-            for (text, embedding) in unknown.into_iter().zip(embeddings) {
-                let vector = Vector::normalized(embedding).context("a text embedding")?;
-                remembered.insert(text.to_string(), vector);
-            }
-        }
-        Ok(texts.iter().map(|text| remembered[text].clone()).collect())
+        remembered.insert(text.to_string(), vector.clone());
+        Ok(vector)
     }
 }
 
-/// The normalised mean of unit vectors: the vector of a file as a whole, or of several phrasings.
+/// The normalised mean of unit vectors: the vector of a file as a whole.
 ///
 /// # Errors
 ///

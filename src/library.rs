@@ -122,7 +122,10 @@ impl Library {
     ///
     /// When the library holds no vectors of this model; the text names those it holds.
     pub fn index_for_search(&self, embedder: &Embedder) -> Result<Index> {
-        Ok(self.database.open_space(&embedder.index_config()?)?)
+        self.database.open_space(&embedder.index_config()?).context(
+            "search with the model that the library was indexed with, or run `soundseek index` with \
+             this one: both models' vectors can lie side by side",
+        )
     }
 
     /// The models that the library holds vectors of.

@@ -63,8 +63,6 @@ pub struct SearchOptions {
     pub moments: bool,
     /// Show copies and near-identical sounds each on their own.
     pub unfold: bool,
-    /// Take texts as they stand, without caption templates.
-    pub raw: bool,
     /// What may be found.
     pub filters: Filters,
 }
@@ -77,7 +75,6 @@ impl Default for SearchOptions {
             min_similarity: -1.0,
             moments: false,
             unfold: false,
-            raw: false,
             filters: Filters::default(),
         }
     }
@@ -131,7 +128,7 @@ impl<'a> Searcher<'a> {
         );
         let vectors = parts
             .iter()
-            .map(|part| self.part_vector(&part.source, options.raw))
+            .map(|part| self.part_vector(&part.source))
             .collect::<Result<Vec<_>>>()?;
         let weighted: Vec<_> = vectors
             .iter()
@@ -141,10 +138,9 @@ impl<'a> Searcher<'a> {
         self.search_vector(&weighted_sum(&weighted)?, &Seeds::of(parts), options)
     }
 
-    fn part_vector(&self, source: &Source, raw: bool) -> Result<Vector> {
+    fn part_vector(&self, source: &Source) -> Result<Vector> {
         match source {
-            Source::Text(text) if raw => self.embedder.embed_text(text),
-            Source::Text(text) => self.embedder.embed_query(text),
+            Source::Text(text) => self.embedder.embed_text(text),
             Source::Clip { path, span } => self.clip_vector(path, span.as_ref()),
         }
     }
@@ -304,7 +300,7 @@ impl Seeds {
     fn of(parts: &[Part]) -> Seeds {
         let clips = parts.iter().filter_map(|part| match &part.source {
             Source::Clip { path, span } if part.weight > 0.0 => {
-                Some((std::fs::canonicalize(path).ok()?, span.clone()))
+                Some((std::fs::canonicalize(path).ok()?, *span))
             }
             _ => None,
         });

@@ -135,9 +135,6 @@ pub struct QueryArgs {
     /// Away from this description
     #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
     pub less: Vec<String>,
-    /// Take descriptions as they stand, without caption templates
-    #[arg(long, help_heading = "Query")]
-    pub raw: bool,
     /// Only files in this folder
     #[arg(long = "in", value_name = "DIR", help_heading = "Filters", value_hint = ValueHint::DirPath)]
     pub within: Vec<PathBuf>,

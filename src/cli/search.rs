@@ -94,7 +94,6 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
         min_similarity: args.min_similarity,
         moments: args.moments,
         unfold: args.all,
-        raw: args.raw,
         filters: Filters {
             within,
             extensions: args.ext.iter().map(extension).collect(),

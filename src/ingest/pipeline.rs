@@ -107,10 +107,12 @@ pub(super) fn run(
                         )
                     },
                     |(features, messages, scratch), (file, found)| {
-                        if !job.cancel.load(Ordering::Relaxed) {
-                            let message = read_file(job, file, found, claims, scratch, features);
+                        if !job.cancel.load(Ordering::Relaxed)
+                            && let Some(message) =
+                                read_file(job, file, found, claims, scratch, features)
+                        {
                             // The writer is gone only when the run has failed already.
-                            let _ = message.map(|message| messages.send(message));
+                            let _ = messages.send(message);
                         }
                     },
                 );

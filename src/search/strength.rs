@@ -11,10 +11,10 @@
 pub const SAMPLE: usize = 1000;
 
 /// The distance, in standard deviations, at which a hit is as likely right as wrong.
-const MIDPOINT: f32 = 2.5;
+const MIDPOINT: f32 = 3.0;
 
 /// How fast the strength rises about the midpoint, for each standard deviation.
-const SLOPE: f32 = 1.3;
+const SLOPE: f32 = 1.8;
 
 /// The least standard deviation that is believed, so that a library of one sound is no division by 0.
 const LEAST_DEVIATION: f32 = 0.02;

@@ -235,15 +235,19 @@ fn the_demo_finds_what_it_made() {
         );
     }
     let library = keep.join("library");
-    let hits = json_lines(&stdout(&soundseek(
-        &library,
-        &["search", "a kick drum", "--json"],
-    )));
-    assert!(
-        hits[0]["path"]
-            .as_str()
-            .is_some_and(|path| path.ends_with("kick-drum.wav"))
-    );
+    for query in soundseek::demo::DEMO_QUERIES {
+        let sounds = soundseek::demo::sounds();
+        let asked = sounds
+            .iter()
+            .find(|sound| sound.description == *query)
+            .expect("its sound");
+        let hits = json_lines(&stdout(&soundseek(&library, &["search", query, "--json"])));
+        let best = hits[0]["path"].as_str().expect("a path");
+        assert!(
+            best.ends_with(&format!("{}.wav", asked.name)),
+            "{query}: {best}"
+        );
+    }
     assert!(
         !studio.library_dir().exists(),
         "the demo leaves the user's library alone"

@@ -4,26 +4,31 @@
 //! them. Without it the tests say that they skip. The assertions hold with margin: measured shares are
 //! given beside the asserted ones.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a skipped test says so, and counts are worth seeing"
+)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use soundseek::search::{Hit, Part, SearchOptions, Source};
 
 use crate::support::{Studio, index_roots};
 
 /// The sounds of Sonic Pi (CC0): 166 well-named FLAC files and a WAV, indexed once.
-fn sonic_pi() -> Option<&'static (Studio, PathBuf)> {
-    static LIBRARY: OnceLock<Option<(Studio, PathBuf)>> = OnceLock::new();
+fn sonic_pi() -> Option<&'static Mutex<(Studio, PathBuf)>> {
+    static LIBRARY: OnceLock<Option<Mutex<(Studio, PathBuf)>>> = OnceLock::new();
     let library = LIBRARY.get_or_init(|| {
         let corpora = PathBuf::from(std::env::var_os("SOUNDSEEK_CORPORA")?);
         let sounds = corpora.join("debian/sonic-pi-samples/usr/share/sonic-pi/samples");
         let sounds = sounds.canonicalize().ok()?;
         let studio = Studio::new();
-        let report = index_roots(&studio.library(), &[sounds.clone()]);
+        let report = index_roots(&studio.library(), std::slice::from_ref(&sounds));
         assert!(report.failed.is_empty(), "{:?}", report.failed);
         assert!(report.embedded + report.recognised >= 160, "{report:?}");
-        Some((studio, sounds))
+        Some(Mutex::new((studio, sounds)))
     });
     if library.is_none() {
         println!("skipped: SOUNDSEEK_CORPORA names no folder with sonic-pi-samples");
@@ -57,11 +62,27 @@ fn of_family(hits: &[Hit], prefixes: &[&str]) -> usize {
 
 #[test]
 fn descriptions_find_families_of_real_samples() {
-    let Some((studio, _)) = sonic_pi() else {
+    let Some(library) = sonic_pi() else {
         return;
     };
-    // Of the ten best hits; by chance 1.2 would be kicks and 0.2 guitars.
+    let (studio, _) = &*library.lock().expect("the other tests passed");
+    // Of the ten best hits; the comments give what was measured, and what chance would give.
     for (text, prefixes, at_least) in [
+        // 6, by chance 0.5
+        (
+            "hi-hat cymbal",
+            &["drum_cymbal", "drum_splash", "elec_cymbal"][..],
+            4,
+        ),
+        // 9, by chance 1.7
+        ("tabla", &["tabla_", "loop_tabla"], 6),
+        // 4, by chance 0.4
+        (
+            "bell",
+            &["perc_bell", "elec_bell", "elec_triangle", "drum_cowbell"],
+            3,
+        ),
+        // 5, by chance 1.6
         (
             "kick drum",
             &[
@@ -69,26 +90,10 @@ fn descriptions_find_families_of_real_samples() {
                 "drum_bass",
                 "drum_heavy_kick",
                 "elec_soft_kick",
-                "elec_hollow_kick",
-            ][..],
-            4,
-        ),
-        ("cymbal", &["drum_cymbal", "drum_splash", "elec_cymbal"], 3),
-        ("acoustic guitar", &["guit_"], 2),
-        (
-            "snare drum",
-            &[
-                "sn_",
-                "drum_snare",
-                "elec_snare",
-                "elec_hi_snare",
-                "elec_lo_snare",
-                "elec_mid_snare",
-                "elec_filt_snare",
+                "elec_hollow",
             ],
             3,
         ),
-        ("tabla drum", &["tabla_", "loop_tabla"], 4),
     ] {
         let hits = search(studio, Source::Text(text.into()), 10);
         let found = of_family(&hits, prefixes);
@@ -101,12 +106,29 @@ fn descriptions_find_families_of_real_samples() {
 }
 
 #[test]
-fn a_sample_finds_its_own_family() {
-    let Some((studio, sounds)) = sonic_pi() else {
+fn a_singular_sound_comes_first() {
+    let Some(library) = sonic_pi() else {
         return;
     };
+    let (studio, _) = &*library.lock().expect("the other tests passed");
+    for (text, name) in [("crow", "misc_crow.flac"), ("burp", "misc_burp.flac")] {
+        let hits = search(studio, Source::Text(text.into()), 2);
+        assert_eq!(of_family(&hits[..1], &[name]), 1, "{text}");
+        assert!(
+            hits[0].strength > 2.0 * hits[1].strength.min(0.4),
+            "{text} stands out"
+        );
+    }
+}
+
+#[test]
+fn a_sample_finds_its_own_family() {
+    let Some(library) = sonic_pi() else {
+        return;
+    };
+    let (studio, sounds) = &*library.lock().expect("the other tests passed");
     for (seed, prefix, at_least) in [
-        ("tabla_ghe1.flac", "tabla_", 6),
+        ("tabla_na.flac", "tabla_", 6),
         ("drum_cymbal_open.flac", "drum_", 3),
         ("bd_haus.flac", "bd_", 4),
     ] {

@@ -43,7 +43,6 @@ fn the_ranking_is_that_of_the_dot_products() {
     let hits = studio.search(
         "a police siren",
         &SearchOptions {
-            raw: true,
             ..Default::default()
         },
     );
@@ -136,7 +135,6 @@ fn parts_are_summed_with_their_weights() {
         text_part("a flute", -0.3),
     ];
     let options = SearchOptions {
-        raw: true,
         ..Default::default()
     };
     let hits = studio.search_parts(&parts, &options);
