@@ -227,9 +227,7 @@ impl Index {
     /// Has the graph loaded, or built if none is saved, by a thread in the background, if there are
     /// at least `exact_below` vectors and it is not here already. Searches stay exact until then.
     pub fn prepare_graph(&mut self) {
-        let due = matches!(self.graph, GraphState::Absent)
-            && self.flat.len() >= self.config.exact_below.max(1);
-        if due {
+        if matches!(self.graph, GraphState::Absent) && self.graph_pays() {
             self.tail.clear();
             let preparation = Preparation::start(self.space.clone(), self.wanted());
             self.graph = GraphState::Preparing(preparation);
@@ -261,6 +259,11 @@ impl Index {
         Ok(())
     }
 
+    /// Whether there are so many vectors that searches are faster through the graph.
+    pub fn graph_pays(&self) -> bool {
+        self.flat.len() >= self.config.exact_below.max(1)
+    }
+
     /// Whether searches go through the graph by now.
     pub fn graph_is_ready(&self) -> bool {
         self.ready_graph().is_some()
@@ -282,7 +285,7 @@ impl Index {
         if let GraphState::Ready(graph) = &self.graph
             && graph.dead() * TOO_MANY_DEAD > graph.nodes()
         {
-            if self.flat.len() >= self.config.exact_below.max(1) {
+            if self.graph_pays() {
                 let graph = obtain(&self.space, &self.wanted(), Base::Nothing, cancel, progress)?;
                 self.graph = GraphState::Ready(graph);
             } else {

@@ -78,6 +78,16 @@ pub fn refresh(
         &cancel,
         &|event| progress.show(&event),
     )?;
+    let changed = report.embedded + report.removed > 0;
+    let mut index = index.into_inner().expect("indexing ended without a panic");
+    if changed && !report.interrupted && index.graph_pays() {
+        let cancelled = || cancel.load(Ordering::Relaxed);
+        match index.build_graph(&cancelled, &|built| progress.show_graph(built.done, built.total)) {
+            // Without a graph searches are exact, and the next run builds it.
+            Err(soundseek_index::Error::Cancelled) => {}
+            built => built?,
+        }
+    }
     progress.finish();
     Ok(report)
 }

@@ -128,6 +128,20 @@ impl Progress {
         }
     }
 
+    /// Tells how far the graph of a large library is built.
+    pub fn show_graph(&self, done: usize, total: usize) {
+        let line = format!("linking neighbours: {done} of {total} segments");
+        let mut state = self.state.borrow_mut();
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            None if state.told.elapsed() >= PLAIN_EVERY => {
+                state.told = Instant::now();
+                self.say(&line);
+            }
+            None => {}
+        }
+    }
+
     /// Clears the live line.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
