@@ -63,6 +63,7 @@ pub fn refresh(
     roots: &[PathBuf],
     options: IngestOptions,
 ) -> Result<Report> {
+    super::tell_device(common)?;
     let index = RwLock::new(library.index_for_writing(embedder)?);
     for root in roots {
         library.add_root(root)?;

@@ -14,7 +14,7 @@ mod progress;
 mod search;
 mod status;
 
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -103,16 +103,21 @@ fn open_existing_library(common: &Common) -> Result<Library> {
 }
 
 fn load_model(common: &Common) -> Result<Embedder> {
+    let (device, _) = common.device.parse::<DeviceChoice>()?.resolve();
     let checkpoint = match common.model.to_str() {
         Some("builtin") => Checkpoint::BuiltIn,
         _ => Checkpoint::Folder(common.model.clone()),
     };
-    let (device, fallback) = common.device.parse::<DeviceChoice>()?.resolve();
-    // Results are all that a script wants to read.
-    if let Some(fallback) = fallback.filter(|_| !common.quiet && std::io::stderr().is_terminal()) {
+    Embedder::load(&checkpoint, device)
+}
+
+/// Says that the processor computes, and why, where a person waits for it.
+fn tell_device(common: &Common) -> Result<()> {
+    let (_, fallback) = common.device.parse::<DeviceChoice>()?.resolve();
+    if let Some(fallback) = fallback.filter(|_| !common.quiet) {
         complain(&fallback);
     }
-    Embedder::load(&checkpoint, device)
+    Ok(())
 }
 
 /// The path as the library keeps it; one that does not exist is made absolute only.
