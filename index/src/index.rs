@@ -55,7 +55,7 @@ pub struct Index {
     pub(crate) graph: GraphState,
     /// Ids that the graph does not have yet.
     pub(crate) tail: Vec<u64>,
-    state: State,
+    pub(crate) state: State,
     _claim: Claim,
 }
 
@@ -235,11 +235,11 @@ impl Index {
     }
 
     /// Loads or builds the graph, whatever the number of vectors, and saves it; returns when that
-    /// is done. `cancel` is asked, and `progress` told, every tenth of a second or so.
+    /// is done. `cancel` is asked, and `progress` told, every tenth of a second or so. A vector that
+    /// is damaged in the store is left out; [`Index::assert_valid`] names it.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Corrupt`] for a damaged vector, [`Error::Storage`]; the index
-    /// then has no graph, and searches are exact.
+    /// [`Error::Cancelled`], [`Error::Storage`]; the index then has no graph, and searches are exact.
     pub fn build_graph(
         &mut self,
         cancel: &dyn Fn() -> bool,
@@ -274,8 +274,7 @@ impl Index {
     /// before and after, but for the graph's own approximation.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] (the graph before is kept), [`Error::Corrupt`] for a damaged vector,
-    /// [`Error::Storage`].
+    /// [`Error::Cancelled`] (the graph before is kept), [`Error::Storage`].
     pub fn compact(
         &mut self,
         cancel: &dyn Fn() -> bool,
@@ -300,74 +299,6 @@ impl Index {
         let stale: Vec<u64> = Chunk::numbers(&self.space)?;
         for number in stale.into_iter().filter(|number| !live.contains(number)) {
             self.space.codes.remove(&number.to_be_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Checks everything that has to hold between the store and the memory; for tests and for
-    /// finding damage. Reads the whole space.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] with the first thing that does not hold.
-    pub fn assert_valid(&self) -> Result<()> {
-        let wrong = |what: String| Err(self.space.corrupt(what));
-        let mut state = State {
-            next_id: self.state.next_id,
-            entries: 0,
-            vectors: 0,
-        };
-        for item in self.space.entries() {
-            let (key, ids, _) = item?;
-            state.entries += 1;
-            state.vectors += u64::from(ids.count);
-            if self.roster.ids(&key) != Some(ids) {
-                return wrong(format!(
-                    "entry {} is not in memory as it is stored",
-                    shown(&key)
-                ));
-            }
-            for id in ids.range() {
-                let vector = self.space.vector(&key, id)?;
-                let code = Code::new(vector.as_slice());
-                let held = self.flat.slot(id).map(|slot| self.flat.code(slot));
-                if held != Some((code.scale, code.fingerprint, code.codes.as_slice())) {
-                    return wrong(format!(
-                        "a code of entry {} is not of its vector",
-                        shown(&key)
-                    ));
-                }
-            }
-        }
-        let stored = self.space.count_vectors() as u64;
-        let counts = [self.space.state()?, self.state, state];
-        if counts.iter().any(|&counted| counted != state) || stored != state.vectors {
-            return wrong(format!(
-                "the counts differ: {counts:?}, {stored} stored vectors"
-            ));
-        }
-        if (self.roster.len(), self.flat.len()) != (state.entries as usize, stored as usize) {
-            return wrong("there is more in memory than in the store".to_owned());
-        }
-        let GraphState::Ready(graph) = &self.graph else {
-            return Ok(());
-        };
-        let waiting: std::collections::HashSet<u64> = self.tail.iter().copied().collect();
-        for slot in 0..self.flat.len() {
-            let (id, fingerprint) = (self.flat.id(slot), self.flat.fingerprint(slot));
-            if graph.contains(id, fingerprint) == waiting.contains(&id) {
-                return wrong(format!(
-                    "vector {id} is not in exactly one of graph and tail"
-                ));
-            }
-        }
-        let members = (0..graph.nodes())
-            .map(|node| graph.members(node).len())
-            .sum::<usize>();
-        let dead = (0..graph.nodes())
-            .filter(|&node| graph.members(node).is_empty())
-            .count();
-        if (members, dead) != (self.flat.len() - waiting.len(), graph.dead()) {
-            return wrong("the graph stands for vectors that are gone".to_owned());
         }
         Ok(())
     }

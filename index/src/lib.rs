@@ -47,10 +47,13 @@ mod saved;
 mod search;
 mod space;
 mod store;
+mod table;
+mod validity;
 mod vector;
 
-pub use database::{Config, Database, Space, SpaceSummary, Table};
+pub use database::{Config, Database, Space, SpaceSummary};
 pub use error::{Error, Result};
 pub use index::{Entry, Index, Progress};
 pub use search::{KeyFilter, Neighbor, Query};
+pub use table::Table;
 pub use vector::{Vector, VectorError};

@@ -41,7 +41,7 @@ pub(crate) struct Wanted {
 
 /// Loads or builds the graph of `wanted` on the current thread pool; saves it if that is news.
 ///
-/// Points whose vector is gone from the store by now are left out.
+/// Points whose vector is gone from the store by now, or damaged, are left out.
 pub(crate) fn obtain(
     space: &SpaceStore,
     wanted: &Wanted,

@@ -83,7 +83,9 @@ pub fn refresh(
     let mut index = index.into_inner().expect("indexing ended without a panic");
     if changed && !report.interrupted && index.graph_pays() {
         let cancelled = || cancel.load(Ordering::Relaxed);
-        match index.build_graph(&cancelled, &|built| progress.show_graph(built.done, built.total)) {
+        match index.build_graph(&cancelled, &|built| {
+            progress.show_graph(built.done, built.total)
+        }) {
             // Without a graph searches are exact, and the next run builds it.
             Err(soundseek_index::Error::Cancelled) => {}
             built => built?,
