@@ -15,7 +15,7 @@ impl Table {
     /// The value of `key`.
     ///
     /// # Errors
-    /// [`Error::Storage`] or [`Error::Corrupt`], as in every method of this type.
+    /// [`crate::Error::Storage`] or [`crate::Error::Corrupt`], as in every method of this type.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(self.records.get(key)?.map(|value| value.as_ref().to_vec()))
     }
