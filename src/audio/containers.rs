@@ -351,7 +351,12 @@ fn read_format(
             );
             return Err(DecodeErrorKind::malformed(what));
         }
-        _ => return Ok(None),
+        // Microsoft's and IMA's ADPCM, which symphonia decodes.
+        (2 | 0x11, _) => return Ok(None),
+        _ => {
+            let found = format!("{} with a codec of number {tag:#06x}", style.format);
+            return Err(DecodeErrorKind::Unsupported { found });
+        }
     };
     Ok(Some((coding, u32::from(channels), rate)))
 }

@@ -408,6 +408,13 @@ fn files_without_sound_say_what_they_are() {
             "{kind}"
         );
     }
+    let mut vorbis_in_wav = plain.clone();
+    vorbis_in_wav[20..22].copy_from_slice(&0x674f_u16.to_le_bytes());
+    let kind = kind_of(decoded_bytes(&vorbis_in_wav));
+    assert!(
+        kind.to_string().contains("codec of number 0x674f"),
+        "{kind}"
+    );
     // WavPack carries the WAV header of its source, which must not be taken for the file's own.
     let kind = kind_of(decoded_bytes(&[b"wvpk0123".as_slice(), &plain].concat()));
     assert!(
