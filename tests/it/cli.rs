@@ -255,18 +255,52 @@ fn the_demo_finds_what_it_made() {
 }
 
 #[test]
-fn another_models_vectors_are_not_mixed_up() {
+fn another_models_vectors_are_not_mixed_up_but_lie_side_by_side() {
     let studio = indexed();
-    let output = command(&studio.library_dir())
-        .args(["search", "siren", "--model", "tests/data/clap-tiny-unfused"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    let text = stderr(&output);
+    let with_other = |args: &[&str]| {
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/clap-tiny-unfused");
+        let mut command = command(&studio.library_dir());
+        command
+            .args(args)
+            .args(["--model", model])
+            .output()
+            .expect("the binary runs")
+    };
+    let refused = with_other(&["search", "siren"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let text = stderr(&refused);
     for part in ["builtin", "clap-tiny-unfused", "soundseek index"] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
+
+    let before = stdout(&soundseek(
+        &studio.library_dir(),
+        &["search", "siren", "--json"],
+    ));
+    let output = with_other(&["index"]);
+    assert!(
+        stdout(&output).starts_with("3 files indexed"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(
+        json_lines(&stdout(&with_other(&["search", "siren", "--json"]))).len(),
+        3
+    );
+    let after = stdout(&soundseek(
+        &studio.library_dir(),
+        &["search", "siren", "--json"],
+    ));
+    assert_eq!(before, after);
+    let status = &json_lines(&stdout(&soundseek(
+        &studio.library_dir(),
+        &["status", "--json"],
+    )))[0];
+    assert_eq!(status["files"], 3);
+    let models = status["models"].as_array().expect("models");
+    let mut dimensions: Vec<_> = models.iter().map(|m| m["dimension"].as_u64()).collect();
+    dimensions.sort();
+    assert_eq!(dimensions, [Some(24), Some(384)]);
 }
 
 #[test]
