@@ -1,8 +1,9 @@
 //! The seam between the model and everything that uses it: texts and segments in, unit vectors out.
 //!
-//! [`Embedder`] ties together what must never be mixed up: the weights and the front end's settings. Ingest and search know only this type; the name of its space
-//! ([`Embedder::space`]) is what keeps vectors of different models apart in one library. It stands
-//! apart from `model/` because the model does not know the index's vectors.
+//! [`Embedder`] ties together what must never be mixed up: the weights and the front end's settings.
+//! Ingest and search know only this type; the name of its space ([`Embedder::space`]) is what keeps
+//! vectors of different models apart in one library. It stands apart from `model/` because the model
+//! does not know the index's vectors.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
