@@ -1,2 +1,0 @@
-//! Criterion benchmarks, one module a stage.
-fn main() {}
