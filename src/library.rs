@@ -152,7 +152,16 @@ impl Library {
     ///
     /// When a record is damaged.
     pub fn files(&self) -> Result<BTreeMap<PathBuf, FileRecord>> {
-        all_records(&self.files)
+        all_records(&self.files, |_| true).collect()
+    }
+
+    /// The files whose paths are wanted; the records of the others are not even read. An item is an
+    /// error when its record is damaged.
+    pub fn files_where(
+        &self,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> impl Iterator<Item = Result<(PathBuf, FileRecord)>> {
+        all_records(&self.files, wanted)
     }
 
     /// How many files are known.
@@ -290,7 +299,7 @@ impl Library {
     ///
     /// When a record is damaged.
     pub fn failures(&self) -> Result<BTreeMap<PathBuf, Failure>> {
-        all_records(&self.failures)
+        all_records(&self.failures, |_| true).collect()
     }
 
     /// The folders (or single files) that are indexed, in order.
@@ -352,11 +361,8 @@ impl Library {
     /// When the library knows nothing below `old`, or the disk refuses.
     pub fn relink(&self, old: &Path, new: &Path) -> Result<Relinked> {
         let mut relinked = Relinked::default();
-        let files = self.files()?;
-        let below: Vec<_> = files
-            .iter()
-            .filter(|(path, _)| path.starts_with(old))
-            .collect();
+        let below = self.files_where(|path| path.starts_with(old));
+        let below = below.collect::<Result<Vec<_>>>()?;
         let roots: Vec<_> = self
             .roots()?
             .into_iter()
@@ -368,7 +374,7 @@ impl Library {
                 old.display()
             );
         }
-        for (path, record) in below {
+        for (path, record) in &below {
             let target = moved(path, old, new);
             match std::fs::metadata(&target) {
                 Ok(metadata) if metadata.len() == record.stamp.size => {
@@ -419,13 +425,15 @@ fn read_record<T: for<'a> Deserialize<'a>>(table: &Table, path: &Path) -> Result
         .transpose()
 }
 
-fn all_records<T: for<'a> Deserialize<'a>>(table: &Table) -> Result<BTreeMap<PathBuf, T>> {
-    let mut records = BTreeMap::new();
-    for item in table.iter() {
-        let (key, bytes) = item?;
-        let path = path_from_bytes(&key);
-        let record = parse_record(&path, &bytes)?;
-        records.insert(path, record);
-    }
-    Ok(records)
+fn all_records<T: for<'a> Deserialize<'a>>(
+    table: &Table,
+    wanted: impl Fn(&Path) -> bool,
+) -> impl Iterator<Item = Result<(PathBuf, T)>> {
+    table.iter().filter_map(move |item| match item {
+        Err(error) => Some(Err(error.into())),
+        Ok((key, bytes)) => {
+            let path = path_from_bytes(&key);
+            wanted(&path).then(|| parse_record(&path, &bytes).map(|record| (path, record)))
+        }
+    })
 }

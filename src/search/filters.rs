@@ -41,20 +41,27 @@ impl Filters {
 
     /// True when a file meets all conditions.
     pub fn pass(&self, path: &Path, record: &FileRecord) -> bool {
+        self.pass_path(path) && self.pass_record(record)
+    }
+
+    fn pass_path(&self, path: &Path) -> bool {
         let extension = || path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        let length_s = record.sound.duration_s;
         (self.within.is_empty() || self.within.iter().any(|folder| path.starts_with(folder)))
             && (self.extensions.is_empty()
                 || extension().is_some_and(|extension| self.extensions.contains(&extension)))
-            && self.longer_s.is_none_or(|least| length_s > least)
-            && self.shorter_s.is_none_or(|most| length_s < most)
-            && self
-                .newer_than_ns
-                .is_none_or(|time| record.stamp.modified_ns > time)
             && self.name.as_ref().is_none_or(|name| {
                 path.file_name()
                     .is_some_and(|file_name| name.is_match(file_name))
             })
+    }
+
+    fn pass_record(&self, record: &FileRecord) -> bool {
+        let length_s = record.sound.duration_s;
+        self.longer_s.is_none_or(|least| length_s > least)
+            && self.shorter_s.is_none_or(|most| length_s < most)
+            && self
+                .newer_than_ns
+                .is_none_or(|time| record.stamp.modified_ns > time)
     }
 
     /// The contents that at least one passing file holds; `None` when every file passes.
@@ -66,10 +73,13 @@ impl Filters {
         if self.is_empty() {
             return Ok(None);
         }
-        let files = library.files()?;
-        let passing = files
-            .iter()
-            .filter(|(path, record)| self.pass(path, record));
-        Ok(Some(passing.map(|(_, record)| record.content).collect()))
+        let mut passing = HashSet::new();
+        for file in library.files_where(|path| self.pass_path(path)) {
+            let (_, record) = file?;
+            if self.pass_record(&record) {
+                passing.insert(record.content);
+            }
+        }
+        Ok(Some(passing))
     }
 }
