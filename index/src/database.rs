@@ -133,8 +133,9 @@ impl Database {
     /// Opens the store in `dir`, and makes folder and store if absent.
     ///
     /// # Errors
-    /// [`Error::Locked`] at once if it is open elsewhere, [`Error::Format`] if another version wrote
-    /// it, [`Error::Corrupt`] if it is damaged, [`Error::Storage`] if the system refuses.
+    /// [`Error::Locked`] if it is open elsewhere and stays so for half a second, [`Error::Format`] if
+    /// another version wrote it, [`Error::Corrupt`] if it is damaged, [`Error::Storage`] if the
+    /// system refuses.
     pub fn open(dir: &Path) -> Result<Database> {
         let store = Store::open(dir)?;
         let about = store.records("database")?;

@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sled::transaction::{TransactionError, Transactional};
 
@@ -19,6 +20,12 @@ const FLUSH_INTERVAL_MS: u64 = 500;
 /// sled's default is 1 GB. What searches read in the long run is copied out of the store once at
 /// opening, so the cache only has to hold what is being written and reranked.
 const CACHE_BYTES: u64 = 48 << 20;
+
+/// How often a lock that is held is asked for again, and how long to wait each time: half a second
+/// in all. The lock belongs to the open file, which a child process shares from its fork to its
+/// exec, so a store that was just closed can look open for a moment.
+const LOCK_RETRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// One open folder.
 #[derive(Clone)]
@@ -39,14 +46,23 @@ impl Store {
             .path(dir)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(FLUSH_INTERVAL_MS));
-        // Recovery of a damaged log can run into sled's own assertions.
-        let opened =
-            catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| Error::Corrupt {
-                path: dir.to_path_buf(),
-                what: "its log cannot be read".to_owned(),
-            })?;
-        let db = opened.map_err(|error| opening_error(&path, error))?;
-        Ok(Store { db, path })
+        let mut retries = 0;
+        loop {
+            // Recovery of a damaged log can run into sled's own assertions.
+            let opened =
+                catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| Error::Corrupt {
+                    path: dir.to_path_buf(),
+                    what: "its log cannot be read".to_owned(),
+                })?;
+            match opened.map_err(|error| opening_error(&path, error)) {
+                Ok(db) => return Ok(Store { db, path }),
+                Err(Error::Locked { .. }) if retries < LOCK_RETRIES => {
+                    retries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether `dir` holds a store. Touches nothing.

@@ -1,5 +1,7 @@
 //! What a folder holds: spaces side by side, tables, lists, removal, sizes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use soundseek_index::{Config, Database, Query, SpaceSummary};
 
 use crate::support;
@@ -43,6 +45,28 @@ fn spaces_lie_side_by_side_and_go_one_at_a_time() {
     let index = database.open_space(&large).expect("opened");
     assert_eq!(index.entries(), 5);
     index.assert_valid().expect("valid");
+}
+
+/// A child shares the lock from its fork to its exec.
+#[cfg(unix)]
+#[test]
+fn a_store_can_be_opened_again_at_once_while_processes_are_started() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let status = std::process::Command::new("true").status();
+                    assert!(status.expect("true runs").success());
+                }
+            });
+        }
+        let rounds = (0..100).map(|_| Database::open(dir.path()).map(drop));
+        let failed: Vec<_> = rounds.filter_map(Result::err).collect();
+        ended.store(true, Ordering::Relaxed);
+        assert!(failed.is_empty(), "{failed:?}");
+    });
 }
 
 #[test]

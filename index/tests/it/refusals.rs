@@ -30,7 +30,7 @@ fn a_folder_without_a_store_is_missing_and_stays_untouched() {
 }
 
 #[test]
-fn a_second_opener_is_told_at_once() {
+fn a_second_opener_is_told() {
     let dir = folder();
     let _first = Database::open(dir.path()).expect("opened");
     assert_eq!(
