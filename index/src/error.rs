@@ -1,7 +1,8 @@
 //! Everything that can go wrong in the index, in one type.
 //!
 //! Every variant names the folder it happened in, what was expected and found, and what the
-//! reader of the message can do. Callers match on the variants, people read the texts.
+//! reader of the message can do. Callers match on the variants, people read the texts; what the
+//! system said is the `source`, and not in the text as well.
 
 use std::path::PathBuf;
 
@@ -101,7 +102,7 @@ pub enum Error {
         what: String,
     },
     /// The operating system refused a read or a write.
-    #[error("the index in {} cannot be read or written: {source}", path.display())]
+    #[error("the index in {} cannot be read or written", path.display())]
     Storage {
         /// The folder of the store.
         path: PathBuf,

@@ -1,7 +1,8 @@
 //! What can go wrong with a checkpoint and with an embedding.
 //!
 //! Checkpoints come from other people and over bad lines, so every text names the file, what was
-//! expected, what was found, and what to do about it.
+//! expected, what was found, and what to do about it. What the system or a parser said is the
+//! `source`, and not in the text as well.
 
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ pub enum LoadError {
         wanted: &'static str,
     },
     /// The operating system refused.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}")]
     Unreadable {
         /// The file.
         file: String,
@@ -46,7 +47,7 @@ pub enum LoadError {
         found: u64,
     },
     /// A JSON file that does not parse, or whose values have another type.
-    #[error("{file} is not a usable configuration: {source}; download it again")]
+    #[error("{file} is not a usable configuration; download it again")]
     Json {
         /// The file.
         file: String,
@@ -146,7 +147,7 @@ pub enum LoadError {
         problem: String,
     },
     /// The tensor library failed while the network was put together.
-    #[error("{file}: the network cannot be built: {source}")]
+    #[error("{file}: the network cannot be built")]
     Network {
         /// The weight file.
         file: String,
@@ -221,6 +222,6 @@ pub enum ModelError {
         limit: f32,
     },
     /// The tensor library failed.
-    #[error("the network cannot be computed: {0}")]
+    #[error("the network cannot be computed")]
     Compute(#[from] candle_core::Error),
 }
