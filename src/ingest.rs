@@ -79,7 +79,7 @@ pub enum IngestEvent<'a> {
         /// The length of the sound, when it was decoded for this.
         duration_s: Option<f64>,
     },
-    /// A file could not be decoded.
+    /// A file could not be read or decoded.
     Failed {
         /// The file.
         path: &'a Path,
@@ -99,11 +99,11 @@ pub struct Report {
     pub recognised: usize,
     /// Files that were not opened because nothing about them changed.
     pub unchanged: usize,
-    /// Files that were not tried again because they failed before and have not changed.
+    /// Files that were not tried again because they could not be decoded before and have not changed.
     pub known_failures: usize,
     /// Files that are gone and were dropped.
     pub removed: usize,
-    /// Files that could not be decoded in this run, with the reason.
+    /// Files that could not be read or decoded in this run, with the reason.
     pub failed: Vec<(PathBuf, String)>,
     /// Places that could not be looked into.
     pub unreadable: Vec<Unreadable>,
@@ -122,7 +122,8 @@ pub struct Report {
 /// Brings the library up to date with what lies below `roots`.
 ///
 /// `index` is locked for writing only for the moment that one file is written. `cancel` is looked at
-/// all the time: once it is true the run ends within a batch, keeping every finished file.
+/// all the time, while folders are walked and files are hashed too: once it is true the run ends
+/// within a batch, keeping every finished file.
 ///
 /// # Errors
 ///
@@ -231,7 +232,7 @@ fn scan_root(
     report: &mut Report,
 ) -> Result<()> {
     let mut failure = None;
-    walk::walk(root, |found| {
+    walk::walk(root, cancel, |found| {
         match found {
             Err(place) => report.unreadable.push(place),
             Ok(found) => match standing(library, index, &found) {
@@ -245,11 +246,7 @@ fn scan_root(
                 }
             },
         }
-        if cancel.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        ControlFlow::Continue(())
     });
     failure.map_or(Ok(()), Err)
 }
@@ -271,7 +268,7 @@ fn standing(library: &Library, index: &RwLock<Index>, found: &Found) -> Result<S
     }
     let failed_before = library
         .failure(&found.path)?
-        .is_some_and(|failure| failure.stamp == found.stamp);
+        .is_some_and(|failure| failure.is_final(found.stamp));
     Ok(if failed_before {
         Standing::FailedBefore
     } else {

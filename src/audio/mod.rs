@@ -22,6 +22,9 @@ pub use resample::{MAX_RATE_HZ, MIN_RATE_HZ, RateError, Resampler};
 pub use segment::{Segment, SegmentPlan, Span, segment_file};
 pub use stream::{AudioStream, MAX_AMPLITUDE, SourceInfo};
 
+/// Counts up when files that were refused before may decode, so that they are tried once more.
+pub const DECODERS_VERSION: u32 = 1;
+
 /// Lower-case extensions taken as audio when folders are walked.
 ///
 /// A file that is named directly is decoded whatever it is called.

@@ -95,14 +95,25 @@ pub fn refresh(
     Ok(report)
 }
 
-/// A flag that Ctrl-C raises.
+/// The exit status of a program that Ctrl-C ended: 128 and the number of the signal.
+const INTERRUPTED: i32 = 130;
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends the process at once.
+#[expect(
+    clippy::exit,
+    reason = "whoever asks twice does not want to wait for the end of the run"
+)]
 fn interruptible() -> Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancel);
     ctrlc::set_handler(move || {
-        if !flag.swap(true, Ordering::Relaxed) {
-            complain("stopping; every finished file is kept");
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
         }
+        // Standard error may be a pipe that nobody reads, and the next Ctrl-C must still be heard.
+        std::thread::spawn(|| {
+            complain("stopping; every finished file is kept; again to end at once");
+        });
     })
     .context("Ctrl-C cannot be caught")?;
     Ok(cancel)

@@ -81,13 +81,11 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
     }
 }
 
-/// Tells the person something that is no result.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is the one place that writes to standard error"
-)]
+/// Tells the person something that is no result. Nobody may be listening any more, which is no reason
+/// to stop.
 pub fn complain(text: &str) {
-    eprintln!("soundseek: {text}");
+    let line = format!("soundseek: {text}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 fn library_directory(common: &Common) -> Result<PathBuf> {

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, RwLock};
 
@@ -17,10 +19,15 @@ use soundseek_index::{Index, Vector};
 
 use super::walk::Found;
 use super::{IngestEvent, IngestOptions, Report};
-use crate::audio::segment_file;
+use crate::audio::{DECODERS_VERSION, DecodeErrorKind, segment_file};
 use crate::embed::Embedder;
-use crate::library::{ContentHash, Failure, FileRecord, Library, Moment, SoundEntry, SoundRecord};
+use crate::library::{
+    ContentHash, Failure, FileRecord, Library, Moment, SoundEntry, SoundRecord, Stamp,
+};
 use crate::mel::{LogMel, Scratch};
+
+/// How much is hashed between two looks at whether to stop: a few milliseconds even from a slow disk.
+const HASH_BLOCK_BYTES: usize = 256 << 10;
 
 /// Everything that a run works on.
 pub(super) struct Job<'a> {
@@ -52,25 +59,34 @@ enum Message {
         vector: Vector,
     },
     Decoded {
-        file: FileNumber,
-        content: ContentHash,
+        read: Read,
         segments: usize,
         sound: SoundRecord,
     },
-    Recognised {
-        file: FileNumber,
-        content: ContentHash,
-    },
+    Recognised(Read),
     Undecodable {
+        read: Read,
+        reason: String,
+    },
+    /// The content is not known: the system refused, or it changed under the reader.
+    Unread {
         file: FileNumber,
-        content: Option<ContentHash>,
         reason: String,
     },
     Broken(Error),
 }
 
+/// A file whose whole content was read.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    file: FileNumber,
+    /// The stamp before reading, which may be hours after the walk.
+    stamp: Stamp,
+    content: ContentHash,
+}
+
 /// The contents that this run is embedding, and the identical files that wait for each.
-type Claims = Mutex<HashMap<ContentHash, Vec<FileNumber>>>;
+type Claims = Mutex<HashMap<ContentHash, Vec<Read>>>;
 
 /// Reads, embeds and writes all files of a job.
 pub(super) fn run(
@@ -98,7 +114,7 @@ pub(super) fn run(
         let claims = &claims;
         scope.spawn(move || {
             decoders.install(|| {
-                job.files.iter().enumerate().par_bridge().for_each_init(
+                (0..job.files.len()).par_bridge().for_each_init(
                     || {
                         (
                             features_out.clone(),
@@ -106,14 +122,8 @@ pub(super) fn run(
                             Scratch::default(),
                         )
                     },
-                    |(features, messages, scratch), (file, found)| {
-                        if !job.cancel.load(Ordering::Relaxed)
-                            && let Some(message) =
-                                read_file(job, file, found, claims, scratch, features)
-                        {
-                            // The writer is gone only when the run has failed already.
-                            let _ = messages.send(message);
-                        }
+                    |(features, messages, scratch), file| {
+                        read_files(job, file, claims, scratch, features, messages);
                     },
                 );
             });
@@ -149,25 +159,58 @@ fn give_way() {
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
-/// The first stage, for one file: hash, decode, resample, cut, log-mel. `None` when the file waits for
-/// an identical one or the run is ending.
-fn read_file(
+/// The first stage, for one file, and for the identical ones that waited for it in vain.
+fn read_files(
     job: &Job<'_>,
     file: FileNumber,
-    found: &Found,
     claims: &Claims,
     scratch: &mut Scratch,
     features: &Sender<SegmentFeatures>,
-) -> Option<Message> {
-    let content = match hash_file(found) {
-        Ok(content) => content,
-        Err(error) => {
-            return Some(Message::Undecodable {
-                file,
-                content: None,
-                reason: error.to_string(),
-            });
+    messages: &Sender<Message>,
+) {
+    let mut waiting = vec![file];
+    while let Some(file) = waiting.pop() {
+        if job.cancel.load(Ordering::Relaxed) {
+            return;
         }
+        let mut claimed = None;
+        let message = match read_file(job, file, claims, &mut claimed, scratch, features) {
+            Ok(message) => message,
+            Err(kind) => {
+                if let Some(content) = claimed {
+                    waiting.extend(release(claims, &content).iter().map(|read| read.file));
+                }
+                let reason = kind.to_string();
+                Some(Message::Unread { file, reason })
+            }
+        };
+        if let Some(message) = message {
+            // The writer is gone only when the run has failed already.
+            let _ = messages.send(message);
+        }
+    }
+}
+
+/// Hash, decode, resample, cut, log-mel. `None` when the file waits for an identical one or the run
+/// is ending; an error when what the file holds could not be read. `claimed` becomes the content that
+/// other files wait for from then on.
+fn read_file(
+    job: &Job<'_>,
+    file: FileNumber,
+    claims: &Claims,
+    claimed: &mut Option<ContentHash>,
+    scratch: &mut Scratch,
+    features: &Sender<SegmentFeatures>,
+) -> Result<Option<Message>, DecodeErrorKind> {
+    let path = &job.files[file].path;
+    let stamp = Stamp::of(&std::fs::metadata(path)?);
+    let Some(content) = hash_file(path, job.cancel)? else {
+        return Ok(None);
+    };
+    let read = Read {
+        file,
+        stamp,
+        content,
     };
     {
         let mut claims = claims
@@ -178,18 +221,19 @@ fn read_file(
             .read()
             .expect("no thread panics while it writes the index");
         if index.contains(&content) {
-            return Some(Message::Recognised { file, content });
+            return Ok(Some(Message::Recognised(read)));
         }
         if let Some(followers) = claims.get_mut(&content) {
-            followers.push(file);
-            return None;
+            followers.push(read);
+            return Ok(None);
         }
         claims.insert(content, Vec::new());
     }
+    *claimed = Some(content);
     let mut segments = 0;
     let mut ending = false;
     let plan = job.embedder.segment_plan();
-    let info = segment_file(&found.path, &plan, None, &mut |segment| {
+    let info = segment_file(path, &plan, None, &mut |segment| {
         let spectrogram = job.embedder.features(&segment.samples, scratch);
         let moment = (segment.start_s as f32, segment.end_s as f32);
         let sent = features.send(SegmentFeatures {
@@ -207,30 +251,50 @@ fn read_file(
         }
     });
     if ending {
-        return None;
+        return Ok(None);
     }
-    Some(match info {
-        Ok(info) => Message::Decoded {
-            file,
-            content,
+    if Stamp::of(&std::fs::metadata(path)?) != stamp {
+        return Err(std::io::Error::other("it changed meanwhile; index it again").into());
+    }
+    match info.map_err(|error| error.kind) {
+        Ok(info) => Ok(Some(Message::Decoded {
+            read,
             segments,
             sound: info.into(),
-        },
-        Err(error) => {
-            let reason = error.kind.to_string();
-            Message::Undecodable {
-                file,
-                content: Some(content),
-                reason,
-            }
-        }
-    })
+        })),
+        // Decoders report some damage as an error of reading; only the system's have a number.
+        Err(DecodeErrorKind::Io(error)) if error.raw_os_error().is_some() => Err(error.into()),
+        Err(kind) => Ok(Some(Message::Undecodable {
+            read,
+            reason: kind.to_string(),
+        })),
+    }
 }
 
-fn hash_file(found: &Found) -> std::io::Result<ContentHash> {
+/// The BLAKE3 of a file's bytes; `None` when the run is ending.
+fn hash_file(path: &Path, cancel: &AtomicBool) -> std::io::Result<Option<ContentHash>> {
+    let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(&found.path)?)?;
-    Ok(*hasher.finalize().as_bytes())
+    let mut block = vec![0; HASH_BLOCK_BYTES];
+    loop {
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match file.read(&mut block) {
+            Ok(0) => return Ok(Some(*hasher.finalize().as_bytes())),
+            Ok(n) => hasher.update(&block[..n]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+/// Ends the claim on a content and gives the identical files that waited for it.
+fn release(claims: &Claims, content: &ContentHash) -> Vec<Read> {
+    let mut claims = claims
+        .lock()
+        .expect("no thread panics while it holds the claims");
+    claims.remove(content).unwrap_or_default()
 }
 
 /// The second stage: gathers what is waiting, up to a batch, and embeds it.
@@ -284,19 +348,19 @@ fn embed_batches(job: &Job<'_>, input: &Receiver<SegmentFeatures>, output: &Send
 #[derive(Default)]
 struct Unfinished {
     vectors: Vec<(usize, Moment, Vector)>,
-    decoded: Option<(ContentHash, usize, SoundRecord)>,
+    decoded: Option<(Read, usize, SoundRecord)>,
 }
 
 /// The third stage, on the calling thread.
-struct Writer<'a> {
-    job: &'a Job<'a>,
+struct Writer<'a, 'job> {
+    job: &'job Job<'job>,
     claims: &'a Claims,
     on_event: &'a dyn Fn(IngestEvent<'_>),
     report: &'a mut Report,
     unfinished: HashMap<FileNumber, Unfinished>,
 }
 
-impl Writer<'_> {
+impl<'job> Writer<'_, 'job> {
     fn run(mut self, messages: Receiver<Message>) -> Result<()> {
         let mut handled = 0;
         for message in messages {
@@ -326,15 +390,15 @@ impl Writer<'_> {
                 self.finish_if_whole(file)
             }
             Message::Decoded {
-                file,
-                content,
+                read,
                 segments,
                 sound,
             } => {
-                self.unfinished.entry(file).or_default().decoded = Some((content, segments, sound));
-                self.finish_if_whole(file)
+                self.unfinished.entry(read.file).or_default().decoded =
+                    Some((read, segments, sound));
+                self.finish_if_whole(read.file)
             }
-            Message::Recognised { file, content } => {
+            Message::Recognised(read) => {
                 let entry = {
                     let index = self
                         .job
@@ -342,25 +406,33 @@ impl Writer<'_> {
                         .read()
                         .expect("no thread panics while it writes the index");
                     index
-                        .get(&content)?
+                        .get(&read.content)?
                         .context("a recognised sound vanished from the index")?
                 };
                 let sound = SoundEntry::from_bytes(&entry.payload)?.sound;
-                self.recognise(file, content, sound)?;
+                self.recognise(read, sound)?;
                 Ok(1)
             }
-            Message::Undecodable {
-                file,
-                content,
-                reason,
-            } => {
-                self.unfinished.remove(&file);
-                let followers = content.map_or(vec![], |content| self.release(&content));
-                self.fail(file, &reason)?;
-                for &follower in &followers {
-                    self.fail(follower, &reason)?;
+            Message::Undecodable { read, reason } => {
+                self.unfinished.remove(&read.file);
+                let identical = release(self.claims, &read.content);
+                for read in identical.iter().chain([&read]) {
+                    // What the path held before is not what it holds now.
+                    self.job.library.forget_file(self.path(read.file))?;
+                    self.fail(
+                        read.file,
+                        read.stamp,
+                        reason.clone(),
+                        Some(DECODERS_VERSION),
+                    )?;
                 }
-                Ok(1 + followers.len())
+                Ok(1 + identical.len())
+            }
+            Message::Unread { file, reason } => {
+                self.unfinished.remove(&file);
+                // What is known of an earlier content stays: this may be a network's bad moment.
+                self.fail(file, self.job.files[file].stamp, reason, None)?;
+                Ok(1)
             }
         }
     }
@@ -382,7 +454,7 @@ impl Writer<'_> {
             .unfinished
             .remove(&file)
             .expect("a whole file was unfinished");
-        let (content, _, sound) = decoded.expect("a whole file is decoded");
+        let (read, _, sound) = decoded.expect("a whole file is decoded");
         vectors.sort_by_key(|(ordinal, _, _)| *ordinal);
         let (moments, vectors): (Vec<_>, Vec<_>) = vectors
             .into_iter()
@@ -396,73 +468,67 @@ impl Writer<'_> {
             .index
             .write()
             .expect("no thread panics while it writes the index")
-            .upsert(&content, &entry.to_bytes(), &vectors)?;
-        self.put(file, content, &sound)?;
+            .upsert(&read.content, &entry.to_bytes(), &vectors)?;
+        self.put(read, &sound)?;
         self.report.embedded += 1;
         self.report.audio_s += sound.duration_s;
-        self.tell_indexed(file, Some(sound.duration_s));
-        let followers = self.release(&content);
-        for &follower in &followers {
-            self.recognise(follower, content, sound.clone())?;
+        self.tell_indexed(read, Some(sound.duration_s));
+        let identical = release(self.claims, &read.content);
+        for &copy in &identical {
+            self.recognise(copy, sound.clone())?;
         }
-        Ok(1 + followers.len())
+        Ok(1 + identical.len())
     }
 
-    fn recognise(
+    fn recognise(&mut self, read: Read, sound: SoundRecord) -> Result<()> {
+        self.put(read, &sound)?;
+        self.report.recognised += 1;
+        self.tell_indexed(read, None);
+        Ok(())
+    }
+
+    fn fail(
         &mut self,
         file: FileNumber,
-        content: ContentHash,
-        sound: SoundRecord,
+        stamp: Stamp,
+        reason: String,
+        decoders: Option<u32>,
     ) -> Result<()> {
-        self.put(file, content, &sound)?;
-        self.report.recognised += 1;
-        self.tell_indexed(file, None);
-        Ok(())
-    }
-
-    fn fail(&mut self, file: FileNumber, reason: &str) -> Result<()> {
-        let Found { path, stamp } = &self.job.files[file];
-        // What the path held before is not what it holds now.
-        self.job.library.forget_file(path)?;
+        let path = self.path(file);
         let failure = Failure {
-            stamp: *stamp,
-            reason: reason.to_string(),
+            stamp,
+            reason: reason.clone(),
+            decoders,
         };
         self.job.library.put_failure(path, &failure)?;
-        self.report.failed.push((path.clone(), reason.to_string()));
         (self.on_event)(IngestEvent::Failed {
             path,
-            bytes: stamp.size,
-            reason,
+            bytes: self.job.files[file].stamp.size,
+            reason: &reason,
         });
+        self.report.failed.push((path.to_path_buf(), reason));
         Ok(())
     }
 
-    fn put(&self, file: FileNumber, content: ContentHash, sound: &SoundRecord) -> Result<()> {
-        let Found { path, stamp } = &self.job.files[file];
+    fn put(&self, read: Read, sound: &SoundRecord) -> Result<()> {
         let record = FileRecord {
-            stamp: *stamp,
-            content,
+            stamp: read.stamp,
+            content: read.content,
             sound: sound.clone(),
         };
-        self.job.library.put_file(path, &record)
+        self.job.library.put_file(self.path(read.file), &record)
     }
 
-    fn tell_indexed(&self, file: FileNumber, duration_s: Option<f64>) {
-        let Found { path, stamp } = &self.job.files[file];
+    fn tell_indexed(&self, read: Read, duration_s: Option<f64>) {
         (self.on_event)(IngestEvent::Indexed {
-            path,
-            bytes: stamp.size,
+            path: self.path(read.file),
+            // As the walk saw it, so that progress adds up.
+            bytes: self.job.files[read.file].stamp.size,
             duration_s,
         });
     }
 
-    /// Ends the claim on a content and gives the identical files that waited for it.
-    fn release(&self, content: &ContentHash) -> Vec<FileNumber> {
-        let mut claims = self
-            .claims
-            .lock()
-            .expect("no thread panics while it holds the claims");
-        claims.remove(content).unwrap_or_default()
+    fn path(&self, file: FileNumber) -> &'job Path {
+        &self.job.files[file].path
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::WalkDir;
@@ -37,9 +38,10 @@ pub struct Unreadable {
 /// Walks `root`, a folder or a single file, and hands over what it finds, in the order of names.
 ///
 /// A file that is named itself is taken whatever its extension; in folders only
-/// [`EXTENSIONS`] are.
+/// [`EXTENSIONS`] are. Ends at the next entry once `cancel` is true.
 pub fn walk(
     root: &Path,
+    cancel: &AtomicBool,
     mut visit: impl FnMut(Result<Found, Unreadable>) -> std::ops::ControlFlow<()>,
 ) {
     let mut entered = HashSet::new();
@@ -47,6 +49,9 @@ pub fn walk(
     let walker = WalkDir::new(root).follow_links(true).sort_by_file_name();
     let mut entries = walker.into_iter();
     while let Some(entry) = entries.next() {
+        if cancel.load(Ordering::Relaxed) {
+            return;
+        }
         let entry = match entry {
             Ok(entry) => entry,
             // Walkdir finds links to an ancestor itself; that is no fault of the folder.

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::audio::SourceInfo;
+use crate::audio::{DECODERS_VERSION, SourceInfo};
 
 /// The BLAKE3 of a file's bytes: the key of its vectors.
 pub type ContentHash = [u8; 32];
@@ -86,13 +86,25 @@ impl From<SourceInfo> for SoundRecord {
     }
 }
 
-/// A file that could not be indexed; it is not tried again until its stamp changes.
+/// A file that could not be indexed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stamp that the file had when it was tried.
     pub stamp: Stamp,
     /// The error's text.
     pub reason: String,
+    /// The [`DECODERS_VERSION`] that gave up on its content; `None` when the content could not be
+    /// read, or not at rest.
+    #[serde(default)]
+    pub decoders: Option<u32>,
+}
+
+impl Failure {
+    /// True when trying again can only fail again: the content was read, neither the file nor the
+    /// decoders have changed since.
+    pub fn is_final(&self, stamp: Stamp) -> bool {
+        self.stamp == stamp && self.decoders == Some(DECODERS_VERSION)
+    }
 }
 
 /// The start and end of one segment in its file, in seconds: the place of one vector.
