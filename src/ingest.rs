@@ -8,10 +8,11 @@
 //!
 //! What makes a file new is its content: a touched, moved or copied file keeps its vectors.
 
+mod missing;
 mod pipeline;
 mod walk;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
@@ -22,6 +23,7 @@ use soundseek_index::Index;
 
 use crate::embed::Embedder;
 use crate::library::Library;
+use walk::Sight;
 pub use walk::{Found, IGNORE_FILE, Unreadable};
 
 /// How hard to work.
@@ -55,10 +57,10 @@ pub enum IngestEvent<'a> {
         /// The bytes of those.
         bytes: u64,
     },
-    /// A root that is not there, or is empty though the library knows files in it. Nothing was
-    /// dropped.
+    /// A root that is not there, or is empty though the library knows files in it, or a place below a
+    /// root that may be an unplugged drive. Nothing in it was dropped.
     Offline {
-        /// The root.
+        /// The root or place.
         root: &'a Path,
         /// Why it is taken for gone.
         reason: &'a str,
@@ -107,7 +109,8 @@ pub struct Report {
     pub failed: Vec<(PathBuf, String)>,
     /// Places that could not be looked into.
     pub unreadable: Vec<Unreadable>,
-    /// Roots that are not there; their files are kept.
+    /// Roots that are not there, and places below roots that may be unplugged drives; their files are
+    /// kept.
     pub offline: Vec<PathBuf>,
     /// Segments embedded.
     pub segments: usize,
@@ -145,6 +148,9 @@ pub fn ingest(
         to_do: scan.to_do.len(),
         bytes: scan.to_do.iter().map(|found| found.stamp.size).sum(),
     });
+    for mount in &scan.mounts {
+        library.add_mount(mount)?;
+    }
     let written = pipeline::run(
         &pipeline::Job {
             library,
@@ -162,11 +168,15 @@ pub fn ingest(
     written?;
     report.interrupted = cancel.load(Ordering::Relaxed);
     if !report.interrupted {
-        drop_missing(library, &scan, &mut report)?;
+        missing::drop_missing(library, &scan, on_event, &mut report)?;
         let mut index = index
             .write()
             .expect("no thread panics while it writes the index");
         library.sweep(&mut index)?;
+        // Opening another model's vectors takes time, and without a change none of them is orphaned.
+        if report.embedded + report.recognised + report.removed + report.failed.len() > 0 {
+            library.sweep_closed()?;
+        }
         library.flush()?;
     }
     Ok(report)
@@ -179,8 +189,28 @@ struct Scan {
     seen: HashSet<PathBuf>,
     /// The sounds to read.
     to_do: Vec<Found>,
+    /// The folders below roots that lie on a drive of their own.
+    mounts: HashSet<PathBuf>,
     /// The roots whose files may be dropped when they were not seen.
     present: Vec<PathBuf>,
+}
+
+/// Makes a folder or file a root, unless the walk of a known root gets to it anyway; known roots that
+/// the walk of the new one gets to are merged into it. So a hidden folder stays a root of its own.
+///
+/// # Errors
+///
+/// When the disk refuses.
+pub fn add_root(library: &Library, root: &Path) -> Result<()> {
+    let known = library.roots()?;
+    if known.iter().any(|known| walk::reaches(known, root)) {
+        return Ok(());
+    }
+    library.add_root(root)?;
+    for inside in known.iter().filter(|known| walk::reaches(root, known)) {
+        library.remove_root(inside)?;
+    }
+    Ok(())
 }
 
 fn scan(
@@ -192,14 +222,22 @@ fn scan(
     report: &mut Report,
 ) -> Result<Scan> {
     let mut scan = Scan::default();
-    for root in roots {
+    let mut roots = roots.to_vec();
+    // A root inside another is one that the other's walk does not get to.
+    let inside = |known: &PathBuf| {
+        roots
+            .iter()
+            .any(|root| known != root && known.starts_with(root))
+    };
+    let nested: Vec<PathBuf> = library.roots()?.into_iter().filter(inside).collect();
+    roots.extend(nested);
+    for root in &roots {
         let offline = match std::fs::symlink_metadata(root) {
             Err(error) => Some(error.to_string()),
             Ok(_) => {
-                let seen_before = scan.seen.len();
-                scan_root(library, index, root, cancel, &mut scan, report)?;
+                let found = scan_root(library, index, root, cancel, &mut scan, report)?;
                 // An unplugged drive leaves its mount point behind as an empty folder.
-                let vanished = scan.seen.len() == seen_before && library.has_files_below(root)?;
+                let vanished = found == 0 && library.has_files_below(root)?;
                 vanished.then(|| "no sound is left in it".to_string())
             }
         };
@@ -223,6 +261,7 @@ fn scan(
     Ok(scan)
 }
 
+/// Gives the number of sounds found, counting those that another root's walk has seen.
 fn scan_root(
     library: &Library,
     index: &RwLock<Index>,
@@ -230,25 +269,32 @@ fn scan_root(
     cancel: &AtomicBool,
     scan: &mut Scan,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<usize> {
+    let mut found = 0;
     let mut failure = None;
-    walk::walk(root, cancel, |found| {
-        match found {
-            Err(place) => report.unreadable.push(place),
-            Ok(found) => match standing(library, index, &found) {
-                _ if !scan.seen.insert(found.path.clone()) => {}
-                Ok(Standing::Unchanged) => report.unchanged += 1,
-                Ok(Standing::FailedBefore) => report.known_failures += 1,
-                Ok(Standing::ToDo) => scan.to_do.push(found),
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
+    walk::walk(root, cancel, |sight| {
+        match sight {
+            Sight::Unreadable(place) => report.unreadable.push(place),
+            Sight::Mount(folder) => {
+                scan.mounts.insert(folder);
+            }
+            Sight::Sound(sound) => {
+                found += 1;
+                match standing(library, index, &sound) {
+                    _ if !scan.seen.insert(sound.path.clone()) => {}
+                    Ok(Standing::Unchanged) => report.unchanged += 1,
+                    Ok(Standing::FailedBefore) => report.known_failures += 1,
+                    Ok(Standing::ToDo) => scan.to_do.push(sound),
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
                 }
-            },
+            }
         }
         ControlFlow::Continue(())
     });
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(found), Err)
 }
 
 enum Standing {
@@ -274,22 +320,4 @@ fn standing(library: &Library, index: &RwLock<Index>, found: &Found) -> Result<S
     } else {
         Standing::ToDo
     })
-}
-
-/// Forgets the files below present roots that the walk has not seen.
-fn drop_missing(library: &Library, scan: &Scan, report: &mut Report) -> Result<()> {
-    let failures = library.failures()?.into_keys();
-    let known: BTreeSet<PathBuf> = library.files()?.into_keys().chain(failures).collect();
-    for path in known.iter().filter(|path| !scan.seen.contains(*path)) {
-        let below_present = scan.present.iter().any(|root| path.starts_with(root));
-        let hidden = report
-            .unreadable
-            .iter()
-            .any(|place| path.starts_with(&place.path));
-        if below_present && !hidden {
-            report.removed += usize::from(library.forget_file(path)?);
-            library.forget_failure(path)?;
-        }
-    }
-    Ok(())
 }

@@ -8,18 +8,21 @@
 //! content to the path, then the path's record. Whatever is missing is redone by the next run, and
 //! what is left over (vectors without a path) is never shown and is swept by [`Library::sweep`].
 
+mod place;
 mod record;
+mod relink;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
 
 use crate::embed::Embedder;
 pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
 use record::{parse_record, path_from_bytes, path_to_bytes};
+pub use relink::Relinked;
 
 /// An opened library.
 pub struct Library {
@@ -33,6 +36,8 @@ pub struct Library {
     failures: Table,
     /// Path of a root to nothing.
     roots: Table,
+    /// Path of a folder below a root, on another drive than the folder that it is in, to nothing.
+    mounts: Table,
 }
 
 impl Library {
@@ -72,6 +77,7 @@ impl Library {
             links: database.table("links")?,
             failures: database.table("failures")?,
             roots: database.table("roots")?,
+            mounts: database.table("mounts")?,
             database,
         })
     }
@@ -251,15 +257,20 @@ impl Library {
         Ok(orphans.len())
     }
 
-    /// [`Library::sweep`] for the vectors of every model.
+    /// [`Library::sweep`] for the vectors of every model whose index is not open.
     ///
     /// # Errors
     ///
     /// As [`Library::sweep`].
-    pub fn sweep_all(&self) -> Result<()> {
+    pub fn sweep_closed(&self) -> Result<()> {
         for held in self.spaces()? {
             let config = Config::new(held.space, held.dimension);
-            self.sweep(&mut self.database.open_space(&config)?)?;
+            match self.database.open_space(&config) {
+                Err(soundseek_index::Error::SpaceOpen { .. }) => {}
+                opened => {
+                    self.sweep(&mut opened?)?;
+                }
+            }
         }
         Ok(())
     }
@@ -308,28 +319,56 @@ impl Library {
     ///
     /// When the store is damaged.
     pub fn roots(&self) -> Result<Vec<PathBuf>> {
-        let keys = self
-            .roots
-            .iter()
-            .map(|item| item.map(|(key, _)| path_from_bytes(&key)));
-        Ok(keys.collect::<Result<_, _>>()?)
+        paths_of(&self.roots)
     }
 
-    /// Adds a root, unless one that is known covers it; roots inside the new one are merged into it.
+    /// Adds a root, whatever others there are: see [`crate::ingest::add_root`].
     ///
     /// # Errors
     ///
     /// When the disk refuses.
     pub fn add_root(&self, root: &Path) -> Result<()> {
-        for known in self.roots()? {
-            if root.starts_with(&known) {
-                return Ok(());
-            }
-            if known.starts_with(root) {
-                self.roots.remove(&path_to_bytes(&known)?)?;
-            }
-        }
         self.roots.insert(&path_to_bytes(root)?, b"")?;
+        Ok(())
+    }
+
+    /// Forgets that a place is a root, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn remove_root(&self, root: &Path) -> Result<()> {
+        self.roots.remove(&path_to_bytes(root)?)?;
+        Ok(())
+    }
+
+    /// The folders below roots that were seen on a drive of their own, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn mounts(&self) -> Result<Vec<PathBuf>> {
+        paths_of(&self.mounts)
+    }
+
+    /// Remembers that a folder below a root lies on a drive of its own, so that it is not taken for
+    /// deleted when the drive is unplugged.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn add_mount(&self, folder: &Path) -> Result<()> {
+        self.mounts.insert(&path_to_bytes(folder)?, b"")?;
+        Ok(())
+    }
+
+    /// Forgets that a folder lies on a drive of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn remove_mount(&self, folder: &Path) -> Result<()> {
+        self.mounts.remove(&path_to_bytes(folder)?)?;
         Ok(())
     }
 
@@ -340,7 +379,10 @@ impl Library {
     /// When the disk refuses.
     pub fn remove_tree(&self, top: &Path) -> Result<usize> {
         for root in self.roots()?.iter().filter(|root| root.starts_with(top)) {
-            self.roots.remove(&path_to_bytes(root)?)?;
+            self.remove_root(root)?;
+        }
+        for mount in self.mounts()?.iter().filter(|path| path.starts_with(top)) {
+            self.remove_mount(mount)?;
         }
         for path in self.failures()?.keys().filter(|path| path.starts_with(top)) {
             self.forget_failure(path)?;
@@ -350,67 +392,6 @@ impl Library {
             forgotten += usize::from(self.forget_file(path)?);
         }
         Ok(forgotten)
-    }
-
-    /// Moves everything at or below `old` to `new`, as when a drive has another mount point. Nothing
-    /// is read but the new files' stamps; one that is not there, or has another size, keeps its old
-    /// path and is listed.
-    ///
-    /// # Errors
-    ///
-    /// When the library knows nothing below `old`, or the disk refuses.
-    pub fn relink(&self, old: &Path, new: &Path) -> Result<Relinked> {
-        let mut relinked = Relinked::default();
-        let below = self.files_where(|path| path.starts_with(old));
-        let below = below.collect::<Result<Vec<_>>>()?;
-        let roots: Vec<_> = self
-            .roots()?
-            .into_iter()
-            .filter(|root| root.starts_with(old))
-            .collect();
-        if below.is_empty() && roots.is_empty() {
-            bail!(
-                "the library knows no file below {}: `soundseek roots` lists what it knows",
-                old.display()
-            );
-        }
-        for (path, record) in &below {
-            let target = moved(path, old, new);
-            match std::fs::metadata(&target) {
-                Ok(metadata) if metadata.len() == record.stamp.size => {
-                    self.put_file(&target, record)?;
-                    self.forget_file(path)?;
-                    relinked.moved += 1;
-                }
-                _ => relinked.missing.push(path.clone()),
-            }
-        }
-        for root in roots {
-            self.roots.remove(&path_to_bytes(&root)?)?;
-            self.add_root(&moved(&root, old, new))?;
-        }
-        Ok(relinked)
-    }
-}
-
-/// What [`Library::relink`] did.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Relinked {
-    /// How many files have their new path.
-    pub moved: usize,
-    /// The files, by their old paths, that were not found at the new place.
-    pub missing: Vec<PathBuf>,
-}
-
-fn moved(path: &Path, old: &Path, new: &Path) -> PathBuf {
-    let rest = path
-        .strip_prefix(old)
-        .expect("only paths below the old one are moved");
-    // Joining an empty path would add a trailing separator, which a file must not have.
-    if rest.as_os_str().is_empty() {
-        new.to_path_buf()
-    } else {
-        new.join(rest)
     }
 }
 
@@ -423,6 +404,13 @@ fn read_record<T: for<'a> Deserialize<'a>>(table: &Table, path: &Path) -> Result
         .get(&path_to_bytes(path)?)?
         .map(|bytes| parse_record(path, &bytes))
         .transpose()
+}
+
+fn paths_of(table: &Table) -> Result<Vec<PathBuf>> {
+    let keys = table
+        .iter()
+        .map(|item| item.map(|(key, _)| path_from_bytes(&key)));
+    Ok(keys.collect::<Result<_, _>>()?)
 }
 
 fn all_records<T: for<'a> Deserialize<'a>>(

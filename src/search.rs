@@ -135,7 +135,8 @@ impl<'a> Searcher<'a> {
             .zip(parts)
             .map(|(v, part)| (v, part.weight))
             .collect();
-        self.search_vector(&weighted_sum(&weighted)?, &Seeds::of(parts), options)
+        let seeds = Seeds::of(parts, self.library)?;
+        self.search_vector(&weighted_sum(&weighted)?, &seeds, options)
     }
 
     fn part_vector(&self, source: &Source) -> Result<Vector> {
@@ -147,18 +148,18 @@ impl<'a> Searcher<'a> {
 
     /// The normalised mean of a clip's segments: stored ones where the file is indexed and unchanged.
     fn clip_vector(&self, path: &Path, span: Option<&Span>) -> Result<Vector> {
-        let absolute = std::fs::canonicalize(path)
+        let metadata = std::fs::metadata(path)
             .with_context(|| format!("the clip {} cannot be read", path.display()))?;
         if span.is_none() {
-            let record = self.library.file(&absolute)?;
-            let stamp = Stamp::of(&std::fs::metadata(&absolute)?);
+            let record = self.library.file(&self.library.place(path)?)?;
+            let stamp = Stamp::of(&metadata);
             if let Some(record) = record.filter(|record| record.stamp == stamp)
                 && let Some(entry) = self.index.get(&record.content)?
             {
                 return mean(&entry.vectors);
             }
         }
-        let vectors = embed_file(self.embedder, &absolute, span)?;
+        let vectors = embed_file(self.embedder, path, span)?;
         mean(
             &vectors
                 .into_iter()
@@ -297,14 +298,16 @@ fn similarity(neighbor: &Neighbor) -> f32 {
 struct Seeds(Vec<(PathBuf, Option<Span>)>);
 
 impl Seeds {
-    fn of(parts: &[Part]) -> Seeds {
-        let clips = parts.iter().filter_map(|part| match &part.source {
-            Source::Clip { path, span } if part.weight > 0.0 => {
-                Some((std::fs::canonicalize(path).ok()?, *span))
+    fn of(parts: &[Part], library: &Library) -> Result<Seeds> {
+        let mut clips = Vec::new();
+        for part in parts {
+            if let Source::Clip { path, span } = &part.source
+                && part.weight > 0.0
+            {
+                clips.push((library.place(path)?, *span));
             }
-            _ => None,
-        });
-        Seeds(clips.collect())
+        }
+        Ok(Seeds(clips))
     }
 
     /// Among moments, the other moments of a file of which a part was given are welcome.

@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result, bail};
 use soundseek::embed::Embedder;
-use soundseek::ingest::{IngestOptions, Report, ingest};
+use soundseek::ingest::{IngestOptions, Report, add_root, ingest};
 use soundseek::library::Library;
 
 use super::args::{Common, IndexArgs};
@@ -26,20 +26,20 @@ pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<O
         );
         options.threads = threads;
     }
-    let named = args.roots.iter().map(|root| {
-        std::fs::canonicalize(root)
-            .with_context(|| format!("{} cannot be indexed", printable_path(root)))
-    });
-    let named = named.collect::<Result<Vec<PathBuf>>>()?;
-    let library = if named.is_empty() {
+    for root in &args.roots {
+        std::fs::metadata(root)
+            .with_context(|| format!("{} cannot be indexed", printable_path(root)))?;
+    }
+    let library = if args.roots.is_empty() {
         super::open_existing_library(common)?
     } else {
         Library::open(&directory)?
     };
-    let roots = if named.is_empty() {
+    let roots = if args.roots.is_empty() {
         library.roots()?
     } else {
-        named.clone()
+        let named = args.roots.iter().map(|root| library.place(root));
+        named.collect::<Result<_>>()?
     };
     if roots.is_empty() {
         bail!("no folder is known yet: run `soundseek index DIR`");
@@ -66,7 +66,7 @@ pub fn refresh(
     super::tell_device(common)?;
     let index = RwLock::new(library.index_for_writing(embedder)?);
     for root in roots {
-        library.add_root(root)?;
+        add_root(library, root)?;
     }
     let cancel = interruptible()?;
     let progress = Progress::new(common.quiet, Arc::clone(&cancel));

@@ -15,7 +15,7 @@ mod search;
 mod status;
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -116,11 +116,4 @@ fn tell_device(common: &Common) -> Result<()> {
         complain(&fallback);
     }
     Ok(())
-}
-
-/// The path as the library keeps it; one that does not exist is made absolute only.
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path)
-        .or_else(|_| std::path::absolute(path))
-        .with_context(|| format!("{} is no path", path.display()))
 }

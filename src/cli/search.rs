@@ -55,8 +55,14 @@ fn run(
             ..part
         });
     }
-    let options = options(args)?;
+    let mut options = options(args)?;
     let library = super::open_existing_library(common)?;
+    // A folder that is gone (an unplugged drive) still names files in the library.
+    options.filters.within = args
+        .within
+        .iter()
+        .map(|folder| library.place(folder))
+        .collect::<Result<_>>()?;
     let embedder = super::load_model(common)?;
     let index = library.index_for_search(&embedder)?;
     let hits = Searcher::new(&library, &index, &embedder).search(&parts, &options)?;
@@ -81,12 +87,6 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
         glob.map(|glob| glob.compile_matcher())
             .with_context(|| format!("the pattern '{pattern}' of --name cannot be read"))
     });
-    // A folder that is gone (an unplugged drive) still names files in the library.
-    let within = args
-        .within
-        .iter()
-        .map(|dir| super::absolute(dir))
-        .collect::<Result<_>>()?;
     let extension = |ext: &String| ext.trim_start_matches('.').to_lowercase();
     Ok(SearchOptions {
         n: args.n,
@@ -95,7 +95,7 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
         moments: args.moments,
         unfold: args.all,
         filters: Filters {
-            within,
+            within: vec![],
             extensions: args.ext.iter().map(extension).collect(),
             longer_s: seconds(&args.longer)?,
             shorter_s: seconds(&args.shorter)?,

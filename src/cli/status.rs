@@ -137,10 +137,10 @@ pub fn roots(common: &Common, out: &mut dyn Write) -> Result<Outcome> {
 /// `soundseek remove`.
 pub fn remove(common: &Common, path: &Path, out: &mut dyn Write) -> Result<Outcome> {
     let library = super::open_existing_library(common)?;
-    let path = super::absolute(path)?;
+    let path = library.place(path)?;
     let roots_before = library.roots()?;
     let forgotten = library.remove_tree(&path)?;
-    library.sweep_all()?;
+    library.sweep_closed()?;
     library.flush()?;
     let was_known = forgotten > 0 || library.roots()? != roots_before;
     if !was_known {
@@ -166,10 +166,20 @@ pub fn remove(common: &Common, path: &Path, out: &mut dyn Write) -> Result<Outco
 /// `soundseek relink`.
 pub fn relink(common: &Common, old: &Path, new: &Path, out: &mut dyn Write) -> Result<Outcome> {
     let library = super::open_existing_library(common)?;
-    let relinked = library.relink(&super::absolute(old)?, &super::absolute(new)?)?;
+    let (old, new) = (library.place(old)?, library.place(new)?);
+    let relinked = library.relink(&old, &new)?;
     library.flush()?;
     if !common.quiet {
         writeln!(out, "{} relinked", count(relinked.moved, "file"))?;
+    }
+    if relinked.moved == 0 && !relinked.missing.is_empty() {
+        super::complain(&format!(
+            "none of the {} known below {} is below {} in its size; nothing was changed",
+            count(relinked.missing.len(), "file"),
+            printable_path(&old),
+            printable_path(&new)
+        ));
+        return Ok(Outcome::Failed);
     }
     for path in &relinked.missing {
         super::complain(&format!(

@@ -5,6 +5,9 @@
 //! pipeline because it is the only part that asks the file system what exists.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,17 +38,26 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// What a walk comes upon.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// A file that looks like a sound.
+    Sound(Found),
+    /// A folder on another drive than the folder that it is in.
+    Mount(PathBuf),
+    /// A place that could not be looked into.
+    Unreadable(Unreadable),
+}
+
 /// Walks `root`, a folder or a single file, and hands over what it finds, in the order of names.
 ///
 /// A file that is named itself is taken whatever its extension; in folders only
 /// [`EXTENSIONS`] are. Ends at the next entry once `cancel` is true.
-pub fn walk(
-    root: &Path,
-    cancel: &AtomicBool,
-    mut visit: impl FnMut(Result<Found, Unreadable>) -> std::ops::ControlFlow<()>,
-) {
+pub fn walk(root: &Path, cancel: &AtomicBool, mut visit: impl FnMut(Sight) -> ControlFlow<()>) {
     let mut entered = HashSet::new();
-    let mut ignores: Vec<(PathBuf, Gitignore)> = Vec::new();
+    let mut ignores = Ignores::default();
+    // The drives of the folder that is walked and of those above it, by depth.
+    let mut drives = Vec::new();
     let walker = WalkDir::new(root).follow_links(true).sort_by_file_name();
     let mut entries = walker.into_iter();
     while let Some(entry) = entries.next() {
@@ -66,7 +78,7 @@ pub fn walk(
                     Some(io) => io.to_string(),
                     None => error.to_string(),
                 };
-                if visit(Err(Unreadable { path, reason })).is_break() {
+                if visit(Sight::Unreadable(Unreadable { path, reason })).is_break() {
                     return;
                 }
                 continue;
@@ -75,24 +87,24 @@ pub fn walk(
         let path = entry.path();
         let is_root = entry.depth() == 0;
         let is_folder = entry.file_type().is_dir();
-        ignores.retain(|(folder, _)| path.starts_with(folder));
-        let left_aside = !is_root
-            && (entry.file_name().as_encoded_bytes().starts_with(b".")
-                || is_ignored(&ignores, path, is_folder));
+        ignores.leave_for(path);
+        let left_aside =
+            !is_root && (is_hidden(entry.file_name()) || ignores.name(path, is_folder));
         if is_folder {
             let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
             if left_aside || !entered.insert(real) {
                 entries.skip_current_dir();
-            } else if path.join(IGNORE_FILE).is_file() {
-                let mut builder = GitignoreBuilder::new(path);
-                // A pattern that cannot be parsed is skipped by the builder, the others count.
-                let _ = builder.add(path.join(IGNORE_FILE));
-                ignores.extend(
-                    builder
-                        .build()
-                        .ok()
-                        .map(|rules| (path.to_path_buf(), rules)),
-                );
+                continue;
+            }
+            ignores.enter(path);
+            drives.truncate(entry.depth());
+            drives.push(entry.metadata().ok().and_then(|metadata| drive(&metadata)));
+            let is_mount = drives.iter().rev().nth(1).is_some_and(|above| {
+                let here = drives.last().copied().flatten();
+                above.is_some() && here.is_some() && *above != here
+            });
+            if is_mount && visit(Sight::Mount(path.to_path_buf())).is_break() {
+                return;
             }
             continue;
         }
@@ -102,11 +114,11 @@ pub fn walk(
         let found = match entry.metadata() {
             // Pipes, sockets and devices are no sounds and may never answer a reader.
             Ok(metadata) if !metadata.is_file() => continue,
-            Ok(metadata) => Ok(Found {
+            Ok(metadata) => Sight::Sound(Found {
                 path: path.to_path_buf(),
                 stamp: Stamp::of(&metadata),
             }),
-            Err(error) => Err(Unreadable {
+            Err(error) => Sight::Unreadable(Unreadable {
                 path: path.to_path_buf(),
                 reason: error.to_string(),
             }),
@@ -117,15 +129,75 @@ pub fn walk(
     }
 }
 
-/// The deepest folder's rules decide first, as in git; a `!pattern` there takes a file back in.
-fn is_ignored(ignores: &[(PathBuf, Gitignore)], path: &Path, is_folder: bool) -> bool {
-    for (_, rules) in ignores.iter().rev() {
-        let verdict = rules.matched(path, is_folder);
-        if !verdict.is_none() {
-            return verdict.is_ignore();
+/// True when the walk of `root` gets to `path`: nothing on the way is hidden, ignored or no sound.
+pub fn reaches(root: &Path, path: &Path) -> bool {
+    let Ok(rest) = path.strip_prefix(root) else {
+        return false;
+    };
+    let mut ignores = Ignores::default();
+    let mut place = root.to_path_buf();
+    for name in rest {
+        ignores.enter(&place);
+        place.push(name);
+        let is_folder = place.is_dir();
+        if is_hidden(name)
+            || ignores.name(&place, is_folder)
+            || !(is_folder || has_sound_extension(&place))
+        {
+            return false;
         }
     }
-    false
+    true
+}
+
+/// The rules of the folder that is walked and of those above it.
+#[derive(Default)]
+struct Ignores(Vec<(PathBuf, Gitignore)>);
+
+impl Ignores {
+    /// Drops the rules of folders that `path` is not in.
+    fn leave_for(&mut self, path: &Path) {
+        self.0.retain(|(folder, _)| path.starts_with(folder));
+    }
+
+    /// Takes in the rules of a folder, if it has any.
+    fn enter(&mut self, folder: &Path) {
+        let file = folder.join(IGNORE_FILE);
+        if file.is_file() {
+            let mut builder = GitignoreBuilder::new(folder);
+            // A pattern that cannot be parsed is skipped by the builder, the others count.
+            let _ = builder.add(file);
+            let rules = builder.build().ok();
+            self.0
+                .extend(rules.map(|rules| (folder.to_path_buf(), rules)));
+        }
+    }
+
+    /// True when a path is named. The deepest folder's rules decide first, as in git; a `!pattern`
+    /// there takes a file back in.
+    fn name(&self, path: &Path, is_folder: bool) -> bool {
+        let rules = self.0.iter().rev();
+        rules
+            .map(|(_, rules)| rules.matched(path, is_folder))
+            .find(|verdict| !verdict.is_none())
+            .is_some_and(|verdict| verdict.is_ignore())
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// What tells the drive of a folder from others, where the system has such a thing.
+#[cfg(unix)]
+fn drive(metadata: &Metadata) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(metadata.dev())
+}
+
+#[cfg(not(unix))]
+fn drive(_: &Metadata) -> Option<u64> {
+    None
 }
 
 fn has_sound_extension(path: &Path) -> bool {

@@ -13,4 +13,6 @@ mod demo;
 mod golden;
 mod golden_mel;
 mod ingest;
+mod out_of_reach;
 mod search;
+mod unread;
