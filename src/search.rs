@@ -180,7 +180,8 @@ impl<'a> Searcher<'a> {
             .map(|passing| move |key: &[u8]| passing.contains(key));
         let background = Background::new(&self.index.background(vector, strength::SAMPLE)?);
         // Folding and copies take more neighbours than lines, so the list grows until it suffices.
-        let mut k = 2 * options.n + 8;
+        let all = self.index.vectors() + 1;
+        let mut k = options.n.saturating_mul(2).saturating_add(8).min(all);
         loop {
             let neighbors = self.index.search(&IndexQuery {
                 vector,
@@ -199,7 +200,7 @@ impl<'a> Searcher<'a> {
             if hits.len() >= options.n || exhausted {
                 return Ok(hits);
             }
-            k *= 4;
+            k = k.saturating_mul(4).min(all);
         }
     }
 

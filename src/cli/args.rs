@@ -2,9 +2,13 @@
 //!
 //! It stands apart from the commands so that nothing below it knows a flag's name.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
+
+use super::parse;
 
 /// Find sounds by what they sound like.
 ///
@@ -12,17 +16,13 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 /// breaking in a large hall"), by example ("more like this clip"), or both. Everything runs on this
 /// machine; nothing leaves it.
 #[derive(Debug, Parser)]
-#[command(
-    name = "soundseek",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true
-)]
+#[command(name = "soundseek", version, max_term_width = 100)]
 pub struct CommandLine {
     #[command(flatten)]
     pub common: Common,
+    /// Without one the help is shown.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What every command understands.
@@ -96,8 +96,8 @@ pub struct IndexArgs {
     /// Folders or files; all known folders when none is named
     #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub roots: Vec<PathBuf>,
-    /// How many cores to use [default: all, giving way to other programs]
-    #[arg(long, short = 'j', value_name = "N")]
+    /// How many cores to use, 1 to 256 [default: all, giving way to other programs]
+    #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub threads: Option<usize>,
 }
 
@@ -112,9 +112,9 @@ pub struct SearchArgs {
 
 #[derive(Debug, Args)]
 pub struct SimilarArgs {
-    /// The clip, or a part of it in seconds or h:m:s
+    /// The clip, or a part of it in seconds or h:mm:ss
     #[arg(value_name = "FILE[@START[-END]]", value_hint = ValueHint::FilePath)]
-    pub clip: String,
+    pub clip: OsString,
     #[command(flatten)]
     pub query: QueryArgs,
 }
@@ -122,13 +122,13 @@ pub struct SimilarArgs {
 /// What a query may have besides its main part.
 #[derive(Debug, Args)]
 pub struct QueryArgs {
-    /// Also like this clip
+    /// Also like this clip; in times a colon has two digits after it (1:05), any other begins the weight
     #[arg(
         long,
         value_name = "FILE[@START[-END]][:WEIGHT]",
         help_heading = "Query"
     )]
-    pub like: Vec<String>,
+    pub like: Vec<OsString>,
     /// Also like this description
     #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
     pub more: Vec<String>,
@@ -163,17 +163,19 @@ pub struct QueryArgs {
         short = 'n',
         value_name = "N",
         default_value_t = 10,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
         help_heading = "Results"
     )]
     pub n: usize,
     /// The least cosine similarity, from -1 to 1
-    #[arg(long, value_name = "COSINE", default_value_t = -1.0, allow_negative_numbers = true, help_heading = "Results")]
+    #[arg(long, value_name = "COSINE", default_value_t = -1.0, value_parser = parse::cosine, allow_negative_numbers = true, help_heading = "Results")]
     pub min_similarity: f32,
     /// How far the graph looks: more finds more and takes longer
     #[arg(
         long,
         value_name = "N",
         default_value_t = 128,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
         help_heading = "Results"
     )]
     pub ef: usize,

@@ -18,10 +18,20 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
         !(args.files.is_empty() && args.text.is_empty()),
         "there is nothing to embed: name files, or give --text \"...\""
     );
+    // Hours of work should not end in a folder that cannot be written. What FILE holds stays until then.
+    let npy = args.npy.as_deref().map(|path| {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .with_context(|| format!("{} cannot be written", printable_path(path)))
+    });
+    let npy = npy.transpose()?;
     let embedder = super::load_model(common)?;
     let mut vectors = Vec::new();
     let mut put = |object: serde_json::Value, vector: &[f32]| -> Result<()> {
-        if args.npy.is_some() {
+        if npy.is_some() {
             vectors.extend_from_slice(vector);
         } else {
             let mut object = object;
@@ -44,11 +54,10 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
                 for ((start, end), vector) in moments {
                     let mut object = json!({
                         "schema": JSON_SCHEMA,
-                        "path": path.to_string_lossy(),
                         "start": start,
                         "end": end,
                     });
-                    json_path::add_bytes(&mut object, path);
+                    json_path::put(&mut object, "path", path);
                     put(object, vector.as_slice())?;
                 }
             }
@@ -58,10 +67,11 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
             }
         }
     }
-    if let Some(npy) = &args.npy {
+    if let Some(file) = npy {
         let dimension = embedder.model().dimension();
-        let file = File::create(npy)
-            .with_context(|| format!("{} cannot be written", printable_path(npy)))?;
+        if file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
         let shape = [(vectors.len() / dimension) as u64, dimension as u64];
         let mut writer = npyz::WriteOptions::new()
             .default_dtype()

@@ -20,10 +20,6 @@ pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<O
     let directory = super::library_directory(common)?;
     let mut options = IngestOptions::for_this_machine();
     if let Some(threads) = args.threads {
-        anyhow::ensure!(
-            threads > 0,
-            "--threads 0 leaves nobody to work: give 1 or more"
-        );
         options.threads = threads;
     }
     for root in &args.roots {

@@ -4,6 +4,7 @@
 //! and the three exit statuses. Only this folder prints.
 
 mod args;
+mod clip;
 mod demo;
 mod embed;
 mod index;
@@ -53,8 +54,13 @@ impl From<Outcome> for ExitCode {
 /// Parses the command line and does what it says.
 pub fn run() -> Result<Outcome> {
     let line = CommandLine::parse();
+    let Some(command) = &line.command else {
+        let help = CommandLine::command().render_help();
+        std::io::stderr().write_all(help.to_string().as_bytes())?;
+        return Ok(Outcome::Failed);
+    };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let outcome = dispatch(&line.common, &line.command, &mut out)?;
+    let outcome = dispatch(&line.common, command, &mut out)?;
     out.flush()?;
     Ok(outcome)
 }
@@ -71,7 +77,11 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
         Command::Remove { path } => status::remove(common, path, out),
         Command::Relink { old, new } => status::relink(common, old, new, out),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut CommandLine::command(), "soundseek", out);
+            // The generator takes a reader that has seen enough for a bug, and panics.
+            let mut script = Vec::new();
+            let mut line = CommandLine::command();
+            clap_complete::generate(*shell, &mut line, "soundseek", &mut script);
+            out.write_all(&script)?;
             Ok(Outcome::Found)
         }
         Command::Man => {
@@ -81,10 +91,10 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
     }
 }
 
-/// Tells the person something that is no result. Nobody may be listening any more, which is no reason
+/// Tells the person something that is no result, with every name in it made safe to print. Nobody may be listening any more, which is no reason
 /// to stop.
 pub fn complain(text: &str) {
-    let line = format!("soundseek: {text}\n");
+    let line = format!("soundseek: {}\n", output::printable(text));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

@@ -1,13 +1,10 @@
-//! The small notations of the command line: `TEXT:WEIGHT`, `FILE@START-END`, lengths, ages.
+//! The small notations of the command line: `TEXT:WEIGHT`, weights, lengths, ages.
 //!
-//! They stand apart from clap's definition because each is a pure function with rules of its own; a
-//! file that really has `@` or `:` in its name always wins over the notation.
+//! They stand apart from clap's definition because each is a pure function with rules of its own.
 
-use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
-use soundseek::audio::Span;
+use anyhow::{Context, Result, ensure};
 use soundseek::search::{Part, Source};
 
 /// `wooden:0.5`: a text and its weight, 1 when none is given.
@@ -23,82 +20,32 @@ pub fn text_part(argument: &str) -> Result<Part> {
     })
 }
 
-/// `a.wav@1:30-1:35:0.5`: a clip, the part of it that is meant, and its weight.
-pub fn clip_part(argument: &str) -> Result<Part> {
-    if Path::new(argument).exists() {
-        return Ok(Part {
-            source: clip(argument)?,
-            weight: 1.0,
-        });
-    }
-    match split_weight(argument) {
-        // In `a.wav@1:30` the last number belongs to the time.
-        Ok((rest, weight)) if rest.len() < argument.len() && clip(rest).is_ok() => {
-            let with_time = clip(argument);
-            let is_time = matches!(&with_time, Ok(Source::Clip { span: Some(_), .. }));
-            if is_time {
-                Ok(Part {
-                    source: with_time?,
-                    weight: 1.0,
-                })
-            } else {
-                Ok(Part {
-                    source: clip(rest)?,
-                    weight,
-                })
-            }
-        }
-        _ => Ok(Part {
-            source: clip(argument)?,
-            weight: 1.0,
-        }),
-    }
-}
-
-/// `FILE`, `FILE@START` or `FILE@START-END`.
-pub fn clip(argument: &str) -> Result<Source> {
-    if Path::new(argument).exists() {
-        return Ok(Source::Clip {
-            path: PathBuf::from(argument),
-            span: None,
-        });
-    }
-    let Some((file, times)) = argument
-        .rsplit_once('@')
-        .filter(|(file, _)| Path::new(file).exists())
-    else {
-        bail!(
-            "there is no file {argument}: give a sound file, or FILE@START-END for a part of one"
-        );
-    };
-    let (start, end) = match times.split_once('-') {
-        Some((start, end)) => (start, Some(seconds(end)?)),
-        None => (times, None),
-    };
-    let start_s = seconds(start)?;
-    ensure!(
-        end.is_none_or(|end_s| end_s > start_s),
-        "the part {times} of {file} ends before it starts: write START-END, such as 1:30-1:35"
-    );
-    Ok(Source::Clip {
-        path: PathBuf::from(file),
-        span: Some(Span {
-            start_s,
-            end_s: end,
-        }),
-    })
-}
-
 fn split_weight(argument: &str) -> Result<(&str, f32)> {
-    let Some((rest, weight)) = argument.rsplit_once(':') else {
-        return Ok((argument, 1.0));
-    };
-    match weight.parse::<f32>() {
-        Ok(weight) if weight.is_finite() && weight > 0.0 => Ok((rest, weight)),
-        Ok(weight) => bail!("the weight {weight} of '{rest}' must be above 0"),
+    match argument.rsplit_once(':') {
+        Some((text, number)) if number.parse::<f32>().is_ok() => Ok((text, weight(number)?)),
         // What follows is no number, so the colon is part of the text.
-        Err(_) => Ok((argument, 1.0)),
+        _ => Ok((argument, 1.0)),
     }
+}
+
+/// How much a part of a query counts. Within these bounds no sum of parts overflows or vanishes.
+pub fn weight(argument: &str) -> Result<f32> {
+    let weight = argument.parse::<f32>().ok();
+    weight
+        .filter(|weight| (0.001..=1000.0).contains(weight))
+        .with_context(|| {
+            format!(
+                "the weight '{argument}' is not a number from 0.001 to 1000; to move away from something use --less"
+            )
+        })
+}
+
+/// A cosine similarity.
+pub fn cosine(argument: &str) -> Result<f32, String> {
+    let cosine = argument.parse::<f32>().ok();
+    cosine
+        .filter(|cosine| (-1.0..=1.0).contains(cosine))
+        .ok_or_else(|| "a cosine is a number from -1 to 1".to_string())
 }
 
 /// `90`, `1:30`, `1:02:03.5` or `1m30s`, in seconds.
@@ -172,47 +119,17 @@ mod tests {
                 weight: 1.0
             }
         );
-        assert!(text_part("reverb:-1").is_err());
-        assert!(text_part(":2").is_err());
-    }
-
-    #[test]
-    fn a_part_of_a_clip_follows_its_name_unless_a_file_has_that_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let plain = folder.path().join("a.wav");
-        let odd = folder.path().join("a.wav@1-2");
-        for path in [&plain, &odd] {
-            std::fs::write(path, b"").expect("a file");
+        for wrong in [
+            "reverb:-1",
+            "reverb:0",
+            "reverb:nan",
+            "reverb:inf",
+            "reverb:1e30",
+        ] {
+            let error = text_part(wrong).expect_err("no weight").to_string();
+            assert!(error.contains("from 0.001 to 1000"), "{error}");
         }
-        let source = |suffix: &str| clip_part(&format!("{}{suffix}", plain.display()));
-        let span = |start_s, end_s| Some(Span { start_s, end_s });
-        let expect = |span, weight| Part {
-            source: Source::Clip {
-                path: plain.clone(),
-                span,
-            },
-            weight,
-        };
-        assert_eq!(source("").expect("whole"), expect(None, 1.0));
-        assert_eq!(source(":0.5").expect("weighted"), expect(None, 0.5));
-        assert_eq!(
-            source("@1:30").expect("from a time"),
-            expect(span(90.0, None), 1.0)
-        );
-        assert_eq!(
-            source("@3-4.5").expect("a part"),
-            expect(span(3.0, Some(4.5)), 1.0)
-        );
-        assert!(source("@4-3").is_err());
-        let literal = source("@1-2").expect("a file of that name");
-        assert_eq!(
-            literal.source,
-            Source::Clip {
-                path: odd,
-                span: None
-            }
-        );
-        assert!(clip_part("/nowhere/a.wav").is_err());
+        assert!(text_part(":2").is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source};
 
 use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
 use super::output::{bar, clock, count, printable_path};
-use super::{JSON_SCHEMA, Outcome, json_path, parse};
+use super::{JSON_SCHEMA, Outcome, clip, json_path, parse};
 
 /// `soundseek search`.
 pub fn search(common: &Common, args: &SearchArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -30,7 +30,7 @@ pub fn search(common: &Common, args: &SearchArgs, out: &mut dyn Write) -> Result
 /// `soundseek similar`.
 pub fn similar(common: &Common, args: &SimilarArgs, out: &mut dyn Write) -> Result<Outcome> {
     let part = Part {
-        source: parse::clip(&args.clip)?,
+        source: clip::clip(&args.clip)?,
         weight: 1.0,
     };
     run(common, vec![part], &args.query, out)
@@ -42,8 +42,8 @@ fn run(
     args: &QueryArgs,
     out: &mut dyn Write,
 ) -> Result<Outcome> {
-    for clip in &args.like {
-        parts.push(parse::clip_part(clip)?);
+    for like in &args.like {
+        parts.push(clip::weighted_clip(like)?);
     }
     for text in &args.more {
         parts.push(parse::text_part(text)?);
@@ -127,7 +127,6 @@ fn json_of(hit: &Hit) -> serde_json::Value {
     let mut object = json!({
         "schema": JSON_SCHEMA,
         "rank": hit.rank,
-        "path": hit.path.to_string_lossy(),
         "start": hit.moment.0,
         "end": hit.moment.1,
         "similarity": hit.similarity,
@@ -137,9 +136,9 @@ fn json_of(hit: &Hit) -> serde_json::Value {
         "codec": sound.codec,
         "sample_rate": sound.sample_rate_hz,
         "channels": sound.channels,
-        "alike": hit.alike.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
     });
-    json_path::add_bytes(&mut object, &hit.path);
+    json_path::put(&mut object, "path", &hit.path);
+    json_path::put_all(&mut object, "alike", &hit.alike);
     object
 }
 

@@ -82,13 +82,12 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     });
     let roots = library.roots()?;
     let roots = roots.iter().map(|root| {
-        let mut object = json!({ "path": root.to_string_lossy(), "online": root.exists() });
-        json_path::add_bytes(&mut object, root);
+        let mut object = json!({ "online": root.exists() });
+        json_path::put(&mut object, "path", root);
         object
     });
-    let object = json!({
+    let mut object = json!({
         "schema": JSON_SCHEMA,
-        "library": library.directory().to_string_lossy(),
         "bytes": library.size_on_disk()?,
         "files": library.file_count(),
         "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),
@@ -96,6 +95,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
         "models": models.collect::<Vec<_>>(),
         "roots": roots.collect::<Vec<_>>(),
     });
+    json_path::put(&mut object, "library", library.directory());
     Ok(writeln!(out, "{object}")?)
 }
 
@@ -104,10 +104,9 @@ fn failures(library: &Library, as_json: bool, out: &mut dyn Write) -> Result<()>
         if as_json {
             let mut object = json!({
                 "schema": JSON_SCHEMA,
-                "path": path.to_string_lossy(),
                 "reason": failure.reason,
             });
-            json_path::add_bytes(&mut object, &path);
+            json_path::put(&mut object, "path", &path);
             writeln!(out, "{object}")?;
         } else {
             writeln!(

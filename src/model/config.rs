@@ -275,9 +275,9 @@ pub(super) fn read_mel_config(
 
 fn parse<T: DeserializeOwned>(checkpoint: &Checkpoint, name: &'static str) -> Result<T, LoadError> {
     let bytes = checkpoint.require(name)?;
-    serde_json::from_slice(&bytes).map_err(|source| LoadError::Json {
+    serde_json::from_slice(&bytes).map_err(|problem| LoadError::Json {
         file: checkpoint.path_of(name),
-        source,
+        problem,
     })
 }
 

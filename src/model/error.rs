@@ -1,8 +1,8 @@
 //! What can go wrong with a checkpoint and with an embedding.
 //!
 //! Checkpoints come from other people and over bad lines, so every text names the file, what was
-//! expected, what was found, and what to do about it. What the system or a parser said is the
-//! `source`, and not in the text as well.
+//! expected, what was found, and what to do about it. What the system said is the `source`, and
+//! not in the text as well.
 
 use std::path::PathBuf;
 
@@ -47,12 +47,12 @@ pub enum LoadError {
         found: u64,
     },
     /// A JSON file that does not parse, or whose values have another type.
-    #[error("{file} is not a usable configuration; download it again")]
+    #[error("{file} is not a usable configuration: {problem}; download it again")]
     Json {
         /// The file.
         file: String,
         /// Line, column and reason.
-        source: serde_json::Error,
+        problem: serde_json::Error,
     },
     /// A configuration that this program cannot compute.
     #[error(
