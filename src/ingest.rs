@@ -236,6 +236,9 @@ fn scan(
             Err(error) => Some(error.to_string()),
             Ok(_) => {
                 let found = scan_root(library, index, root, cancel, &mut scan, report)?;
+                if cancel.load(Ordering::Relaxed) {
+                    break;
+                }
                 // An unplugged drive leaves its mount point behind as an empty folder.
                 let vanished = found == 0 && library.has_files_below(root)?;
                 vanished.then(|| "no sound is left in it".to_string())
@@ -250,9 +253,6 @@ fn scan(
                 report.offline.push(root.clone());
             }
             None => scan.present.push(root.clone()),
-        }
-        if cancel.load(Ordering::Relaxed) {
-            break;
         }
     }
     for place in &report.unreadable {

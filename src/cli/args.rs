@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use super::parse;
@@ -29,10 +29,10 @@ pub struct CommandLine {
 #[derive(Debug, Args)]
 pub struct Common {
     /// The folder that the library lies in [default: in the platform's data directory]
-    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub library: Option<PathBuf>,
     /// A CLAP checkpoint folder (Hugging Face format), or `builtin`
-    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub model: PathBuf,
     /// Where the model runs: auto, cpu, cuda[:N] or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
@@ -40,6 +40,11 @@ pub struct Common {
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+}
+
+/// An empty variable is as good as none, and clap would refuse it as a path.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// What to do.

@@ -65,7 +65,7 @@ fn split_file(argument: &OsStr) -> Result<(PathBuf, &str)> {
         }
     }
     bail!(
-        "there is no file {}: give a sound file, or FILE@START-END for a part of one",
+        "there is no file '{}': give a sound file, or FILE@START-END for a part of one",
         argument.to_string_lossy()
     )
 }

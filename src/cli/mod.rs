@@ -99,9 +99,9 @@ pub fn complain(text: &str) {
 }
 
 fn library_directory(common: &Common) -> Result<PathBuf> {
-    common
-        .library
-        .clone()
+    let named = common.library.clone();
+    named
+        .filter(|directory| !directory.as_os_str().is_empty())
         .map_or_else(Library::default_directory, Ok)
 }
 
@@ -113,7 +113,7 @@ fn open_existing_library(common: &Common) -> Result<Library> {
 fn load_model(common: &Common) -> Result<Embedder> {
     let (device, _) = common.device.parse::<DeviceChoice>()?.resolve();
     let checkpoint = match common.model.to_str() {
-        Some("builtin") => Checkpoint::BuiltIn,
+        Some("builtin" | "") => Checkpoint::BuiltIn,
         _ => Checkpoint::Folder(common.model.clone()),
     };
     Embedder::load(&checkpoint, device)

@@ -77,9 +77,8 @@ pub fn newer_than(argument: &str, now: SystemTime) -> Result<i64> {
     let time = time.with_context(|| {
         format!("'{argument}' is no age or date: write 7d, 2h30m, or 2026-01-31")
     })?;
-    let since = time
-        .duration_since(UNIX_EPOCH)
-        .context("the date lies before 1970")?;
+    // Before 1970 there are no files.
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(i64::try_from(since.as_nanos())?)
 }
 
@@ -143,6 +142,7 @@ mod tests {
             newer_than("1970-01-02", now).expect("a date"),
             86_400 * 1_000_000_000
         );
+        assert_eq!(newer_than("100y", now).expect("a long age"), 0);
         assert!(newer_than("recently", now).is_err());
     }
 }

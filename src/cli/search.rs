@@ -147,6 +147,7 @@ fn json_of(hit: &Hit) -> serde_json::Value {
 pub fn print_lines(hits: &[Hit], roots: &[std::path::PathBuf], out: &mut dyn Write) -> Result<()> {
     let root = roots
         .iter()
+        .filter(|_| !hits.is_empty())
         .find(|root| hits.iter().all(|hit| hit.path.starts_with(root)));
     let shown = |path: &Path| match root.and_then(|root| path.strip_prefix(root).ok()) {
         Some(below) if !below.as_os_str().is_empty() => printable_path(below),

@@ -216,6 +216,34 @@ fn without_a_command_the_help_is_shown_whatever_the_environment_says() {
     );
 }
 
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let studio = indexed(&["siren"]);
+    let output = command(&studio.library_dir())
+        .args(["search", "siren"])
+        .env("SOUNDSEEK_MODEL", "")
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = command(Path::new(""))
+        .arg("roots")
+        .env("HOME", studio.folder.path())
+        .env_remove("XDG_DATA_HOME")
+        .output()
+        .expect("the binary runs");
+    let message = stderr(&output);
+    assert!(message.contains("there is no index in"), "{message}");
+    assert!(message.contains(text(studio.folder.path())), "{message}");
+}
+
+#[test]
+fn nothing_found_prints_nothing() {
+    let studio = indexed(&["siren"]);
+    let output = soundseek(&studio.library_dir(), &["search", "x", "--longer", "1h"]);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[cfg(unix)]
 #[test]
 fn paths_that_are_no_unicode_are_clips_and_have_their_bytes_in_json() {
