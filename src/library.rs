@@ -128,10 +128,14 @@ impl Library {
     ///
     /// When the library holds no vectors of this model; the text names those it holds.
     pub fn index_for_search(&self, embedder: &Embedder) -> Result<Index> {
-        self.database.open_space(&embedder.index_config()?).context(
-            "search with the model that the library was indexed with, or run `soundseek index` with \
-             this one: both models' vectors can lie side by side",
-        )
+        let opened = self.database.open_space(&embedder.index_config()?);
+        opened.map_err(|error| match error {
+            soundseek_index::Error::Space { .. } => anyhow::Error::from(error).context(
+                "search with the model that the library was indexed with, or run `soundseek index` \
+                 with this one: both models' vectors can lie side by side",
+            ),
+            other => other.into(),
+        })
     }
 
     /// The models that the library holds vectors of.

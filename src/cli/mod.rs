@@ -19,7 +19,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use soundseek::embed::Embedder;
 use soundseek::library::Library;
@@ -106,8 +106,13 @@ fn library_directory(common: &Common) -> Result<PathBuf> {
 }
 
 fn open_existing_library(common: &Common) -> Result<Library> {
-    Library::open_existing(&library_directory(common)?)
-        .context("run `soundseek index DIR` to index a folder of sounds")
+    let opened = Library::open_existing(&library_directory(common)?);
+    opened.map_err(|error| match error.downcast_ref() {
+        Some(soundseek_index::Error::Missing { .. }) => {
+            error.context("run `soundseek index DIR` to index a folder of sounds")
+        }
+        _ => error,
+    })
 }
 
 fn load_model(common: &Common) -> Result<Embedder> {

@@ -346,6 +346,19 @@ fn the_cause_of_an_error_is_told_once() {
 }
 
 #[test]
+fn a_library_that_is_in_use_is_told_without_the_advice_for_a_missing_one() {
+    let studio = indexed(&["siren"]);
+    let _held = studio.library();
+    for args in [&["search", "siren"][..], &["status"], &["index"]] {
+        let output = soundseek(&studio.library_dir(), args);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+        assert!(message.contains("open in another program"), "{message}");
+        assert!(!message.contains("index DIR"), "{message}");
+    }
+}
+
+#[test]
 fn names_in_errors_cannot_steer_the_terminal() {
     let studio = indexed(&["siren"]);
     for args in [
