@@ -90,7 +90,7 @@ fn a_damaged_saved_graph_costs_nothing_but_time() {
     for (what, damage) in damages {
         for place in [0, 1, 2, usize::MAX] {
             {
-                let store = sled::open(dir.path()).expect("opened");
+                let store = support::raw_store(dir.path());
                 let tree = store.open_tree("space.0.graph").expect("opened");
                 let records: Vec<_> = tree.iter().map(|item| item.expect("read")).collect();
                 // The chunks of both parts, and the manifest behind them.
@@ -127,7 +127,7 @@ fn a_damaged_chunk_of_codes_costs_nothing_but_time() {
     }
     for flipped in [0, 20, 30, 40_000] {
         {
-            let store = sled::open(dir.path()).expect("opened");
+            let store = support::raw_store(dir.path());
             let tree = store.open_tree("space.0.codes").expect("opened");
             assert_eq!(tree.len(), 2);
             let (key, chunk) = tree.first().expect("read").expect("a chunk");

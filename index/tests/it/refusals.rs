@@ -44,7 +44,7 @@ fn a_store_of_a_newer_format_is_refused() {
     let dir = folder();
     drop(Database::open(dir.path()).expect("opened"));
     {
-        let store = sled::open(dir.path()).expect("opened");
+        let store = support::raw_store(dir.path());
         let about = store.open_tree("database").expect("opened");
         about
             .insert("format", &2u32.to_le_bytes())
@@ -190,7 +190,7 @@ fn a_damaged_vector_is_named_by_its_key() {
     ];
     for (bytes, what) in damages {
         {
-            let store = sled::open(dir.path()).expect("opened");
+            let store = support::raw_store(dir.path());
             let vectors = store.open_tree("space.0.vectors").expect("opened");
             vectors.insert(0u64.to_be_bytes(), bytes).expect("written");
         }

@@ -1,5 +1,7 @@
 //! What several modules need: seeded vectors, a plain exact search to compare with, spaces.
 
+use std::path::Path;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use soundseek_index::{Config, Database, Index, Neighbor, Query, Space, Vector};
@@ -23,6 +25,19 @@ pub fn fresh(config: &Config) -> (TempDir, Database, Index) {
     let database = Database::open(dir.path()).expect("a new store");
     let index = database.create_or_open(config).expect("a new space");
     (dir, database, index)
+}
+
+/// The store below the index, to damage it. Other tests start processes, each of which shares the lock
+/// of a store that was just closed until it runs its own program.
+pub fn raw_store(dir: &Path) -> sled::Db {
+    loop {
+        match sled::open(dir) {
+            Err(error) if error.to_string().contains("could not acquire lock") => {
+                std::thread::yield_now();
+            }
+            opened => return opened.expect("opened"),
+        }
+    }
 }
 
 pub fn rng(seed: u64) -> StdRng {
