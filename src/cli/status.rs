@@ -168,9 +168,6 @@ pub fn relink(common: &Common, old: &Path, new: &Path, out: &mut dyn Write) -> R
     let (old, new) = (library.place(old)?, library.place(new)?);
     let relinked = library.relink(&old, &new)?;
     library.flush()?;
-    if !common.quiet {
-        writeln!(out, "{} relinked", count(relinked.moved, "file"))?;
-    }
     if relinked.moved == 0 && !relinked.missing.is_empty() {
         super::complain(&format!(
             "none of the {} known below {} is below {} in its size; nothing was changed",
@@ -179,6 +176,9 @@ pub fn relink(common: &Common, old: &Path, new: &Path, out: &mut dyn Write) -> R
             printable_path(&new)
         ));
         return Ok(Outcome::Failed);
+    }
+    if !common.quiet {
+        writeln!(out, "{} relinked", count(relinked.moved, "file"))?;
     }
     for path in &relinked.missing {
         super::complain(&format!(

@@ -211,6 +211,35 @@ fn what_a_relink_does_not_find_is_kept_with_its_root() {
 }
 
 #[test]
+fn a_relink_that_misses_files_lists_them_and_has_status_2() {
+    let studio = Studio::new();
+    studio.put("kick-drum", "old/kick.wav");
+    let siren = studio.put("siren", "old/siren.wav");
+    let (old, new) = (studio.sounds().join("old"), studio.sounds().join("new"));
+    let library = studio.library_dir();
+    soundseek(&library, &["index", "--quiet", text(&old)]);
+    fs::create_dir(&new).expect("made");
+    let args = ["relink", text(&old), text(&new)];
+    let nothing = soundseek(&library, &args);
+    assert_eq!(nothing.status.code(), Some(2));
+    let message = stderr(&nothing);
+    assert!(message.contains("nothing was changed"), "{message}");
+    fs::rename(old.join("kick.wav"), new.join("kick.wav")).expect("moved");
+    let some = soundseek(&library, &args);
+    assert_eq!(
+        (some.status.code(), stdout(&some).as_str()),
+        (Some(2), "1 file relinked\n")
+    );
+    let message = stderr(&some);
+    assert!(message.contains(text(&siren)), "{message}");
+    fs::rename(siren, new.join("siren.wav")).expect("moved");
+    let rest = soundseek(&library, &args);
+    assert_eq!(rest.status.code(), Some(0));
+    let roots = stdout(&soundseek(&library, &["roots"]));
+    assert_eq!(roots, format!("{}\n", text(&new)));
+}
+
+#[test]
 fn a_relink_into_its_own_old_place_mixes_nothing_up() {
     let studio = Studio::new();
     studio.put("kick-drum", "a/same.wav");
