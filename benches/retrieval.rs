@@ -15,11 +15,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use soundseek::embed::{Embedder, mean};
-use soundseek::ingest::{IngestOptions, ingest};
+use soundseek::ingest::{Control, IngestOptions, ingest};
 use soundseek::library::Library;
 use soundseek::model::{Checkpoint, Device};
 use soundseek::search::strength::Background;
@@ -110,7 +109,7 @@ fn clips(embedder: &Embedder, corpora: &Path, captions: &Path) -> Result<Vec<Cli
     let library = Library::open(folder.path())?;
     let index = RwLock::new(library.index_for_writing(embedder)?);
     let paths: Vec<PathBuf> = rows.iter().map(|(path, _, _)| path.clone()).collect();
-    let cancel = AtomicBool::new(false);
+    let control = Control::new();
     let options = IngestOptions::for_this_machine();
     let report = ingest(
         &library,
@@ -118,7 +117,7 @@ fn clips(embedder: &Embedder, corpora: &Path, captions: &Path) -> Result<Vec<Cli
         embedder,
         &paths,
         options,
-        &cancel,
+        &control,
         &|_| {},
     )?;
     println!(

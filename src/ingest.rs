@@ -8,6 +8,7 @@
 //!
 //! What makes a file new is its content: a touched, moved or copied file keeps its vectors.
 
+mod control;
 mod missing;
 mod pipeline;
 mod walk;
@@ -16,13 +17,13 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
 use crate::library::Library;
+pub use control::Control;
 use walk::Sight;
 pub use walk::{Found, IGNORE_FILE, Unreadable};
 
@@ -124,8 +125,8 @@ pub struct Report {
 
 /// Brings the library up to date with what lies below `roots`.
 ///
-/// `index` is locked for writing only for the moment that one file is written. `cancel` is looked at
-/// all the time, while folders are walked and files are hashed too: once it is true the run ends
+/// `index` is locked for writing only for the moment that one file is written. `control` is looked at
+/// all the time, while folders are walked and files are hashed too: once it is cancelled the run ends
 /// within a batch, keeping every finished file.
 ///
 /// # Errors
@@ -138,11 +139,11 @@ pub fn ingest(
     embedder: &Embedder,
     roots: &[PathBuf],
     options: IngestOptions,
-    cancel: &AtomicBool,
+    control: &Control,
     on_event: &dyn Fn(IngestEvent<'_>),
 ) -> Result<Report> {
     let mut report = Report::default();
-    let scan = scan(library, index, roots, cancel, on_event, &mut report)?;
+    let scan = scan(library, index, roots, control, on_event, &mut report)?;
     on_event(IngestEvent::Scanned {
         found: scan.seen.len(),
         to_do: scan.to_do.len(),
@@ -158,7 +159,7 @@ pub fn ingest(
             embedder,
             files: &scan.to_do,
             options,
-            cancel,
+            control,
         },
         on_event,
         &mut report,
@@ -166,13 +167,10 @@ pub fn ingest(
     // Whatever ended the run, what was written before is kept.
     library.flush()?;
     written?;
-    report.interrupted = cancel.load(Ordering::Relaxed);
+    report.interrupted = control.is_cancelled();
     if !report.interrupted {
         missing::drop_missing(library, &scan, on_event, &mut report)?;
-        let mut index = index
-            .write()
-            .expect("no thread panics while it writes the index");
-        library.sweep(&mut index)?;
+        library.sweep(index)?;
         // Opening another model's vectors takes time, and without a change none of them is orphaned.
         if report.embedded + report.recognised + report.removed + report.failed.len() > 0 {
             library.sweep_closed()?;
@@ -217,7 +215,7 @@ fn scan(
     library: &Library,
     index: &RwLock<Index>,
     roots: &[PathBuf],
-    cancel: &AtomicBool,
+    control: &Control,
     on_event: &dyn Fn(IngestEvent<'_>),
     report: &mut Report,
 ) -> Result<Scan> {
@@ -235,8 +233,8 @@ fn scan(
         let offline = match std::fs::symlink_metadata(root) {
             Err(error) => Some(error.to_string()),
             Ok(_) => {
-                let found = scan_root(library, index, root, cancel, &mut scan, report)?;
-                if cancel.load(Ordering::Relaxed) {
+                let found = scan_root(library, index, root, control, &mut scan, report)?;
+                if control.is_cancelled() {
                     break;
                 }
                 // An unplugged drive leaves its mount point behind as an empty folder.
@@ -266,13 +264,13 @@ fn scan_root(
     library: &Library,
     index: &RwLock<Index>,
     root: &Path,
-    cancel: &AtomicBool,
+    control: &Control,
     scan: &mut Scan,
     report: &mut Report,
 ) -> Result<usize> {
     let mut found = 0;
     let mut failure = None;
-    walk::walk(root, cancel, |sight| {
+    walk::walk(root, control, |sight| {
         match sight {
             Sight::Unreadable(place) => report.unreadable.push(place),
             Sight::Mount(folder) => {

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::RwLock;
-use std::sync::atomic::AtomicBool;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use soundseek::demo::write_all;
 use soundseek::embed::Embedder;
-use soundseek::ingest::{IngestOptions, Report, ingest as ingest_files};
+use soundseek::ingest::{Control, IngestOptions, Report, ingest as ingest_files};
 use soundseek::library::Library;
 use soundseek::model::{Checkpoint, Device};
 use tempfile::TempDir;
@@ -46,7 +45,15 @@ fn index(
 ) -> Report {
     let library = Library::open(folder.path()).expect("a library");
     let index = RwLock::new(library.index_for_writing(embedder).expect("an index"));
-    let cancel = AtomicBool::new(false);
-    let report = ingest_files(&library, &index, embedder, roots, options, &cancel, &|_| {});
+    let control = Control::new();
+    let report = ingest_files(
+        &library,
+        &index,
+        embedder,
+        roots,
+        options,
+        &control,
+        &|_| {},
+    );
     report.expect("indexing succeeds")
 }

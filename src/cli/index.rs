@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result, bail};
 use soundseek::embed::Embedder;
-use soundseek::ingest::{IngestOptions, Report, add_root, ingest};
+use soundseek::ingest::{Control, IngestOptions, Report, add_root, ingest};
 use soundseek::library::Library;
 
 use super::args::{Common, IndexArgs};
@@ -64,21 +63,21 @@ pub fn refresh(
     for root in roots {
         add_root(library, root)?;
     }
-    let cancel = interruptible()?;
-    let progress = Progress::new(common.quiet, Arc::clone(&cancel));
+    let control = interruptible()?;
+    let progress = Progress::new(common.quiet, Arc::clone(&control));
     let report = ingest(
         library,
         &index,
         embedder,
         roots,
         options,
-        &cancel,
+        &control,
         &|event| progress.show(&event),
     )?;
     let changed = report.embedded + report.removed > 0;
     let mut index = index.into_inner().expect("indexing ended without a panic");
     if changed && !report.interrupted && index.graph_pays() {
-        let cancelled = || cancel.load(Ordering::Relaxed);
+        let cancelled = || control.is_cancelled();
         match index.build_graph(&cancelled, &|built| {
             progress.show_graph(built.done, built.total)
         }) {
@@ -94,16 +93,16 @@ pub fn refresh(
 /// The exit status of a program that Ctrl-C ended: 128 and the number of the signal.
 const INTERRUPTED: i32 = 130;
 
-/// A flag that Ctrl-C raises; a second Ctrl-C ends the process at once.
+/// A run's control that Ctrl-C cancels; a second Ctrl-C ends the process at once.
 #[expect(
     clippy::exit,
     reason = "whoever asks twice does not want to wait for the end of the run"
 )]
-fn interruptible() -> Result<Arc<AtomicBool>> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancel);
+fn interruptible() -> Result<Arc<Control>> {
+    let control = Arc::new(Control::new());
+    let run = Arc::clone(&control);
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        if run.cancel() {
             std::process::exit(INTERRUPTED);
         }
         // Standard error may be a pipe that nobody reads, and the next Ctrl-C must still be heard.
@@ -112,7 +111,7 @@ fn interruptible() -> Result<Arc<AtomicBool>> {
         });
     })
     .context("Ctrl-C cannot be caught")?;
-    Ok(cancel)
+    Ok(control)
 }
 
 fn summarise(common: &Common, report: &Report, out: &mut dyn Write) -> Result<()> {

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use soundseek::ingest::IngestEvent;
+use soundseek::ingest::{Control, IngestEvent};
 
 use super::complain;
 use super::output::{count, printable, printable_path};
@@ -18,7 +17,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 /// What is shown while indexing.
 pub struct Progress {
     quiet: bool,
-    cancel: Arc<AtomicBool>,
+    control: Arc<Control>,
     /// On a terminal; hidden until the folders have been walked.
     bar: Option<ProgressBar>,
     state: RefCell<State>,
@@ -36,7 +35,7 @@ struct State {
 
 impl Progress {
     /// Shows nothing but failures when `quiet`.
-    pub fn new(quiet: bool, cancel: Arc<AtomicBool>) -> Progress {
+    pub fn new(quiet: bool, control: Arc<Control>) -> Progress {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let now = Instant::now();
         let state = State {
@@ -50,7 +49,7 @@ impl Progress {
         };
         Progress {
             quiet,
-            cancel,
+            control,
             bar: terminal.then(|| {
                 let bar = ProgressBar::new_spinner().with_message("looking for sounds");
                 bar.enable_steady_tick(Duration::from_millis(100));
@@ -163,7 +162,7 @@ impl Progress {
 
     fn warn(&self, text: &str) {
         // Once interrupted, what a person waits for is the end.
-        if !self.cancel.load(Ordering::Relaxed) {
+        if !self.control.is_cancelled() {
             match &self.bar {
                 Some(bar) => bar.suspend(|| complain(text)),
                 None => complain(text),

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use anyhow::{Context, Error, Result};
@@ -18,7 +17,7 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use soundseek_index::{Index, Vector};
 
 use super::walk::Found;
-use super::{IngestEvent, IngestOptions, Report};
+use super::{Control, IngestEvent, IngestOptions, Report};
 use crate::audio::{DECODERS_VERSION, DecodeErrorKind, segment_file};
 use crate::embed::Embedder;
 use crate::library::{
@@ -36,7 +35,7 @@ pub(super) struct Job<'a> {
     pub embedder: &'a Embedder,
     pub files: &'a [Found],
     pub options: IngestOptions,
-    pub cancel: &'a AtomicBool,
+    pub control: &'a Control,
 }
 
 /// The place of a file in [`Job::files`].
@@ -170,7 +169,7 @@ fn read_files(
 ) {
     let mut waiting = vec![file];
     while let Some(file) = waiting.pop() {
-        if job.cancel.load(Ordering::Relaxed) {
+        if job.control.wait() {
             return;
         }
         let mut claimed = None;
@@ -204,7 +203,7 @@ fn read_file(
 ) -> Result<Option<Message>, DecodeErrorKind> {
     let path = &job.files[file].path;
     let stamp = Stamp::of(&std::fs::metadata(path)?);
-    let Some(content) = hash_file(path, job.cancel)? else {
+    let Some(content) = hash_file(path, job.control)? else {
         return Ok(None);
     };
     let read = Read {
@@ -243,7 +242,7 @@ fn read_file(
             features: spectrogram,
         });
         segments += 1;
-        ending = sent.is_err() || job.cancel.load(Ordering::Relaxed);
+        ending = sent.is_err() || job.control.wait();
         if ending {
             ControlFlow::Break(())
         } else {
@@ -272,12 +271,12 @@ fn read_file(
 }
 
 /// The BLAKE3 of a file's bytes; `None` when the run is ending.
-fn hash_file(path: &Path, cancel: &AtomicBool) -> std::io::Result<Option<ContentHash>> {
+fn hash_file(path: &Path, control: &Control) -> std::io::Result<Option<ContentHash>> {
     let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; HASH_BLOCK_BYTES];
     loop {
-        if cancel.load(Ordering::Relaxed) {
+        if control.is_cancelled() {
             return Ok(None);
         }
         match file.read(&mut block) {
@@ -311,7 +310,7 @@ fn embed_batches(job: &Job<'_>, input: &Receiver<SegmentFeatures>, output: &Send
     while let Ok(first) = input.recv() {
         let mut batch = vec![first];
         batch.extend(input.try_iter().take(job.options.batch.max(1) - 1));
-        if job.cancel.load(Ordering::Relaxed) {
+        if job.control.wait() {
             continue;
         }
         let (places, features): (Vec<_>, Vec<_>) = batch

@@ -9,11 +9,11 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::WalkDir;
 
+use super::Control;
 use crate::audio::EXTENSIONS;
 use crate::library::Stamp;
 
@@ -52,8 +52,8 @@ pub enum Sight {
 /// Walks `root`, a folder or a single file, and hands over what it finds, in the order of names.
 ///
 /// A file that is named itself is taken whatever its extension; in folders only
-/// [`EXTENSIONS`] are. Ends at the next entry once `cancel` is true.
-pub fn walk(root: &Path, cancel: &AtomicBool, mut visit: impl FnMut(Sight) -> ControlFlow<()>) {
+/// [`EXTENSIONS`] are. Ends at the next entry once `control` is cancelled.
+pub fn walk(root: &Path, control: &Control, mut visit: impl FnMut(Sight) -> ControlFlow<()>) {
     let mut entered = HashSet::new();
     let mut ignores = Ignores::default();
     // The drives of the folder that is walked and of those above it, by depth.
@@ -61,7 +61,7 @@ pub fn walk(root: &Path, cancel: &AtomicBool, mut visit: impl FnMut(Sight) -> Co
     let walker = WalkDir::new(root).follow_links(true).sort_by_file_name();
     let mut entries = walker.into_iter();
     while let Some(entry) = entries.next() {
-        if cancel.load(Ordering::Relaxed) {
+        if control.wait() {
             return;
         }
         let entry = match entry {

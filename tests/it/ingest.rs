@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use soundseek::ingest::IngestEvent;
+use soundseek::ingest::{Control, IngestEvent};
 use soundseek::library::{FileRecord, Library};
 use soundseek_index::Entry;
 
@@ -216,12 +216,12 @@ fn an_interrupted_run_keeps_what_is_done_and_the_next_completes_it() {
         write_wav(&studio.sounds().join(format!("{n}.wav")), 32_000, &samples);
     }
     let library = studio.library();
-    let cancel = AtomicBool::new(false);
+    let control = Control::new();
     let done = AtomicUsize::new(0);
-    let report = index_with(&library, &[studio.sounds()], &cancel, &|event| {
+    let report = index_with(&library, &[studio.sounds()], &control, &|event| {
         if matches!(event, IngestEvent::Indexed { .. }) && done.fetch_add(1, Ordering::Relaxed) == 2
         {
-            cancel.store(true, Ordering::Relaxed);
+            control.cancel();
         }
     });
     assert!(report.interrupted);

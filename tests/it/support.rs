@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::AtomicBool;
 use std::sync::{OnceLock, RwLock};
 
 use soundseek::demo::{DemoSound, sounds};
 use soundseek::embed::Embedder;
-use soundseek::ingest::{IngestEvent, IngestOptions, Report, ingest};
+use soundseek::ingest::{Control, IngestEvent, IngestOptions, Report, ingest};
 use soundseek::library::Library;
 use soundseek::model::{Checkpoint, Device};
 use soundseek::search::{Hit, Part, SearchOptions, Searcher, Source};
@@ -75,9 +74,11 @@ impl Studio {
 
     pub fn search_parts(&self, parts: &[Part], options: &SearchOptions) -> Vec<Hit> {
         let library = self.library();
-        let index = library
-            .index_for_search(embedder())
-            .expect("the library has this model");
+        let index = RwLock::new(
+            library
+                .index_for_search(embedder())
+                .expect("the library has this model"),
+        );
         let searcher = Searcher::new(&library, &index, embedder());
         searcher
             .search(parts, options)
@@ -86,13 +87,13 @@ impl Studio {
 }
 
 pub fn index_roots(library: &Library, roots: &[PathBuf]) -> Report {
-    index_with(library, roots, &AtomicBool::new(false), &|_| {})
+    index_with(library, roots, &Control::new(), &|_| {})
 }
 
 pub fn index_with(
     library: &Library,
     roots: &[PathBuf],
-    cancel: &AtomicBool,
+    control: &Control,
     on_event: &dyn Fn(IngestEvent<'_>),
 ) -> Report {
     let index = RwLock::new(
@@ -110,7 +111,7 @@ pub fn index_with(
         embedder(),
         roots,
         options,
-        cancel,
+        control,
         on_event,
     );
     index

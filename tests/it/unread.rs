@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use soundseek::audio::DECODERS_VERSION;
 use soundseek::embed::Embedder;
-use soundseek::ingest::{IngestEvent, IngestOptions, ingest};
+use soundseek::ingest::{Control, IngestEvent, IngestOptions, ingest};
 use soundseek::library::{Failure, Stamp};
 use soundseek::model::{Checkpoint, Device};
 
@@ -106,9 +106,9 @@ fn a_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was() {
     let touched = AtomicBool::new(false);
     let run = |on_event: &dyn Fn(IngestEvent<'_>)| {
         let roots = [studio.sounds()];
-        let cancel = AtomicBool::new(false);
+        let control = Control::new();
         ingest(
-            &library, &index, &embedder, &roots, options, &cancel, on_event,
+            &library, &index, &embedder, &roots, options, &control, on_event,
         )
         .expect("indexing succeeds")
     };
@@ -210,15 +210,13 @@ fn a_run_that_is_cancelled_before_it_starts_looks_at_nothing() {
     studio.put("kick-drum", "kick.wav");
     studio.index();
     let seen = AtomicBool::new(false);
-    let report = crate::support::index_with(
-        &studio.library(),
-        &[studio.sounds()],
-        &AtomicBool::new(true),
-        &|event| {
+    let control = Control::new();
+    control.cancel();
+    let report =
+        crate::support::index_with(&studio.library(), &[studio.sounds()], &control, &|event| {
             let nothing = matches!(event, IngestEvent::Scanned { found: 0, .. });
             seen.fetch_or(!nothing, Ordering::Relaxed);
-        },
-    );
+        });
     assert!(
         report.interrupted && !seen.load(Ordering::Relaxed),
         "{report:?}"
