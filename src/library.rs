@@ -8,18 +8,25 @@
 //! content to the path, then the path's record. Whatever is missing is redone by the next run, and
 //! what is left over (vectors without a path) is never shown and is swept by [`Library::sweep`].
 
+mod catalog;
+mod facets;
+mod filters;
 mod place;
 mod record;
 mod relink;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
 
 use crate::embed::Embedder;
+use catalog::{Catalog, ContentHasher};
+pub use facets::{Facets, LENGTH_EDGES_S};
+pub use filters::{Filters, Passing};
 pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
 use record::{parse_record, path_from_bytes, path_to_bytes};
 pub use relink::Relinked;
@@ -38,6 +45,8 @@ pub struct Library {
     roots: Table,
     /// Path of a folder below a root, on another drive than the folder that it is in, to nothing.
     mounts: Table,
+    /// Held while a file's record is written, so that it never differs from the store.
+    catalog: RwLock<Option<Catalog>>,
 }
 
 impl Library {
@@ -78,6 +87,7 @@ impl Library {
             failures: database.table("failures")?,
             roots: database.table("roots")?,
             mounts: database.table("mounts")?,
+            catalog: RwLock::default(),
             database,
         })
     }
@@ -200,11 +210,15 @@ impl Library {
     /// When the disk refuses.
     pub fn put_file(&self, path: &Path, record: &FileRecord) -> Result<()> {
         let key = path_to_bytes(path)?;
+        let mut catalog = self.catalog_for_writing();
         let before = self.file(path)?;
         self.links.insert(&link_key(&record.content, &key), b"")?;
         self.files.insert(&key, &serde_json::to_vec(record)?)?;
         if let Some(before) = before.filter(|before| before.content != record.content) {
             self.links.remove(&link_key(&before.content, &key))?;
+        }
+        if let Some(catalog) = &mut *catalog {
+            catalog.put(path, record);
         }
         self.failures.remove(&key)?;
         Ok(())
@@ -217,10 +231,14 @@ impl Library {
     /// When the disk refuses.
     pub fn forget_file(&self, path: &Path) -> Result<bool> {
         let key = path_to_bytes(path)?;
+        let mut catalog = self.catalog_for_writing();
         let Some(record) = self.file(path)? else {
             return Ok(false);
         };
         self.files.remove(&key)?;
+        if let Some(catalog) = &mut *catalog {
+            catalog.forget(path);
+        }
         self.links.remove(&link_key(&record.content, &key))?;
         Ok(true)
     }
@@ -244,19 +262,33 @@ impl Library {
     }
 
     /// Removes from `index` the vectors of contents that no path holds any more; gives their number.
+    /// It is locked for writing only while one is removed.
     ///
     /// # Errors
     ///
     /// When the store is damaged or the disk refuses.
-    pub fn sweep(&self, index: &mut Index) -> Result<usize> {
+    pub fn sweep(&self, index: &RwLock<Index>) -> Result<usize> {
+        let unpanicked = "no thread panics while it writes the index";
         let mut orphans = Vec::new();
-        for key in index.keys() {
-            if self.links.scan_prefix(key).next().transpose()?.is_none() {
-                orphans.push(key.to_vec());
+        {
+            // Both are in the order of contents, so one pass over the links answers for all keys.
+            let index = index.read().expect(unpanicked);
+            let mut links = self.links.iter();
+            let mut link = links.next().transpose()?;
+            for key in index.keys() {
+                while link.as_ref().is_some_and(|(linked, _)| &linked[..] < key) {
+                    link = links.next().transpose()?;
+                }
+                if !link
+                    .as_ref()
+                    .is_some_and(|(linked, _)| linked.starts_with(key))
+                {
+                    orphans.push(key.to_vec());
+                }
             }
         }
         for key in &orphans {
-            index.remove(key)?;
+            index.write().expect(unpanicked).remove(key)?;
         }
         Ok(orphans.len())
     }
@@ -272,7 +304,7 @@ impl Library {
             match self.database.open_space(&config) {
                 Err(soundseek_index::Error::SpaceOpen { .. }) => {}
                 opened => {
-                    self.sweep(&mut opened?)?;
+                    self.sweep(&RwLock::new(opened?))?;
                 }
             }
         }

@@ -5,22 +5,22 @@
 //! list. What the index finds are contents; here they become files, copies and near-identical sounds
 //! are folded, and similarities are put on a scale that a person can read ([`strength`]).
 
-mod filters;
 mod fold;
 pub mod strength;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{RwLock, RwLockReadGuard};
 
 use anyhow::{Context, Result, bail, ensure};
 use soundseek_index::{Index, Neighbor, Query as IndexQuery, Vector};
 
 use crate::audio::{Span, segment_file};
 use crate::embed::{Embedder, mean, weighted_sum};
+pub use crate::library::Filters;
 use crate::library::{FileRecord, Library, Moment, SoundEntry, Stamp};
 use crate::mel::Scratch;
-pub use filters::Filters;
 use fold::Folder;
 use strength::Background;
 
@@ -99,16 +99,35 @@ pub struct Hit {
     pub alike: Vec<PathBuf>,
 }
 
+/// How well one stored moment of a file matches a query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurvePoint {
+    /// Where the moment starts and ends, in seconds.
+    pub moment: Moment,
+    /// Its cosine similarity to the query, in [-1, 1].
+    pub similarity: f32,
+    /// The similarity on a readable scale, in [0, 1]: see [`strength`].
+    pub strength: f32,
+}
+
 /// A library's files and one model's vectors of them, ready to be searched.
+///
+/// It borrows what it works on, costs nothing to make, and can be made and used on any thread. The
+/// index is locked, for reading, only while it is asked, never while the model computes; so a library
+/// can be searched and indexed at the same time, and what is found is what is written by then.
 pub struct Searcher<'a> {
     library: &'a Library,
-    index: &'a Index,
+    index: &'a RwLock<Index>,
     embedder: &'a Embedder,
 }
 
 impl<'a> Searcher<'a> {
     /// Ties together a library, an index that was opened from it, and the model of that index.
-    pub fn new(library: &'a Library, index: &'a Index, embedder: &'a Embedder) -> Searcher<'a> {
+    pub fn new(
+        library: &'a Library,
+        index: &'a RwLock<Index>,
+        embedder: &'a Embedder,
+    ) -> Searcher<'a> {
         Searcher {
             library,
             index,
@@ -122,6 +141,43 @@ impl<'a> Searcher<'a> {
     ///
     /// When there is no part or they cancel out, a clip cannot be read, or the store is damaged.
     pub fn search(&self, parts: &[Part], options: &SearchOptions) -> Result<Vec<Hit>> {
+        let vector = self.query_vector(parts)?;
+        let seeds = Seeds::of(parts, self.library)?;
+        self.search_vector(&vector, &seeds, options)
+    }
+
+    /// How well each moment of one file matches the weighted sum of the parts, in the order of time;
+    /// empty for a file that is not in the library.
+    ///
+    /// # Errors
+    ///
+    /// As [`Searcher::search`].
+    pub fn curve(&self, parts: &[Part], path: &Path) -> Result<Vec<CurvePoint>> {
+        let vector = self.query_vector(parts)?;
+        let Some(record) = self.library.file(path)? else {
+            return Ok(vec![]);
+        };
+        let index = self.index();
+        let background = Background::new(&index.background(&vector, strength::SAMPLE)?);
+        let Some(entry) = index.get(&record.content)? else {
+            return Ok(vec![]);
+        };
+        let moments = SoundEntry::from_bytes(&entry.payload)?.moments;
+        let points = moments.into_iter().zip(&entry.vectors);
+        Ok(points
+            .map(|(moment, stored)| {
+                let similarity = 1.0 - stored.distance(&vector);
+                CurvePoint {
+                    moment,
+                    similarity,
+                    strength: background.strength(similarity),
+                }
+            })
+            .collect())
+    }
+
+    /// The normalised weighted sum of the parts' vectors.
+    fn query_vector(&self, parts: &[Part]) -> Result<Vector> {
         ensure!(
             !parts.is_empty(),
             "there is nothing to search for: give a description or a clip"
@@ -133,10 +189,15 @@ impl<'a> Searcher<'a> {
         let weighted: Vec<_> = vectors
             .iter()
             .zip(parts)
-            .map(|(v, part)| (v, part.weight))
+            .map(|(vector, part)| (vector, part.weight))
             .collect();
-        let seeds = Seeds::of(parts, self.library)?;
-        self.search_vector(&weighted_sum(&weighted)?, &seeds, options)
+        weighted_sum(&weighted)
+    }
+
+    fn index(&self) -> RwLockReadGuard<'a, Index> {
+        self.index
+            .read()
+            .expect("no thread panics while it writes the index")
     }
 
     fn part_vector(&self, source: &Source) -> Result<Vector> {
@@ -154,7 +215,7 @@ impl<'a> Searcher<'a> {
             let record = self.library.file(&self.library.place(path)?)?;
             let stamp = Stamp::of(&metadata);
             if let Some(record) = record.filter(|record| record.stamp == stamp)
-                && let Some(entry) = self.index.get(&record.content)?
+                && let Some(entry) = self.index().get(&record.content)?
             {
                 return mean(&entry.vectors);
             }
@@ -174,16 +235,17 @@ impl<'a> Searcher<'a> {
         seeds: &Seeds,
         options: &SearchOptions,
     ) -> Result<Vec<Hit>> {
-        let passing = options.filters.passing_contents(self.library)?;
+        let passing = self.library.passing_contents(&options.filters)?;
+        let index = self.index();
         let filter = passing
             .as_ref()
             .map(|passing| move |key: &[u8]| passing.contains(key));
-        let background = Background::new(&self.index.background(vector, strength::SAMPLE)?);
+        let background = Background::new(&index.background(vector, strength::SAMPLE)?);
         // Folding and copies take more neighbours than lines, so the list grows until it suffices.
-        let all = self.index.vectors() + 1;
+        let all = index.vectors() + 1;
         let mut k = options.n.saturating_mul(2).saturating_add(8).min(all);
         loop {
-            let neighbors = self.index.search(&IndexQuery {
+            let neighbors = index.search(&IndexQuery {
                 vector,
                 k,
                 ef: options.ef.max(k),
@@ -196,7 +258,7 @@ impl<'a> Searcher<'a> {
                 || neighbors
                     .last()
                     .is_some_and(|last| similarity(last) < options.min_similarity);
-            let hits = self.hits(&neighbors, &background, seeds, options)?;
+            let hits = self.hits(&index, &neighbors, &background, seeds, options)?;
             if hits.len() >= options.n || exhausted {
                 return Ok(hits);
             }
@@ -206,12 +268,13 @@ impl<'a> Searcher<'a> {
 
     fn hits(
         &self,
+        index: &Index,
         neighbors: &[Neighbor],
         background: &Background,
         seeds: &Seeds,
         options: &SearchOptions,
     ) -> Result<Vec<Hit>> {
-        let mut folder = Folder::new(self.index, options.moments, options.unfold);
+        let mut folder = Folder::new(index, options.moments, options.unfold);
         let mut entries: HashMap<&[u8], SoundEntry> = HashMap::new();
         for neighbor in neighbors {
             let similarity = similarity(neighbor);
@@ -221,7 +284,7 @@ impl<'a> Searcher<'a> {
             let entry = match entries.entry(&neighbor.key) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::hash_map::Entry::Vacant(place) => {
-                    let Some(payload) = self.index.payload(&neighbor.key)? else {
+                    let Some(payload) = index.payload(&neighbor.key)? else {
                         continue;
                     };
                     place.insert(SoundEntry::from_bytes(&payload)?)

@@ -2,6 +2,8 @@
 //! vectors are seeded, clustered and of the built-in model's dimension; `SOUNDSEEK_BENCH_N` sets how
 //! many files there are (10,000 when it is unset).
 
+use std::sync::RwLock;
+
 use criterion::Criterion;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -20,7 +22,7 @@ pub fn query(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let library = Library::open(folder.path()).expect("a library");
     fill(&library, &embedder, files);
-    let index = library.index_for_search(&embedder).expect("an index");
+    let index = RwLock::new(library.index_for_search(&embedder).expect("an index"));
     let searcher = Searcher::new(&library, &index, &embedder);
     let remembered = [Part {
         source: Source::Text("a police siren".into()),

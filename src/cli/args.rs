@@ -151,7 +151,7 @@ pub struct QueryArgs {
         help_heading = "Filters"
     )]
     pub ext: Vec<String>,
-    /// Only sounds longer than this: seconds, h:m:s, or 1m30s
+    /// Only sounds at least this long: seconds, h:m:s, or 1m30s
     #[arg(long, value_name = "LENGTH", help_heading = "Filters")]
     pub longer: Option<String>,
     /// Only sounds shorter than this

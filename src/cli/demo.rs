@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::RwLock;
 
 use anyhow::{Context, Result};
 use soundseek::demo::{DEMO_QUERIES, write_all};
@@ -53,7 +54,7 @@ fn run(common: &Common, folder: &Path, keep: bool, out: &mut dyn Write) -> Resul
     if report.interrupted {
         return Ok(Outcome::Failed);
     }
-    let index = library.index_for_search(&embedder)?;
+    let index = RwLock::new(library.index_for_search(&embedder)?);
     let searcher = Searcher::new(&library, &index, &embedder);
     let options = SearchOptions {
         n: 3,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::RwLock;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -64,7 +65,7 @@ fn run(
         .map(|folder| library.place(folder))
         .collect::<Result<_>>()?;
     let embedder = super::load_model(common)?;
-    let index = library.index_for_search(&embedder)?;
+    let index = RwLock::new(library.index_for_search(&embedder)?);
     let hits = Searcher::new(&library, &index, &embedder).search(&parts, &options)?;
     print(&hits, args, &library, out)?;
     if hits.is_empty() {

@@ -13,6 +13,7 @@ mod demo;
 mod golden;
 mod golden_mel;
 mod ingest;
+mod long_running;
 mod odd_input;
 mod out_of_reach;
 mod search;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::sync::RwLock;
 
 use serde_json::Value;
 use soundseek::library::{FileRecord, SoundEntry, SoundRecord, Stamp};
@@ -119,6 +120,7 @@ fn a_long_list_folds_what_is_alike_and_nothing_else() {
         n: usize::MAX,
         ..Default::default()
     };
+    let index = RwLock::new(index);
     let searcher = Searcher::new(&library, &index, embedder());
     let hits = searcher
         .search(&[text_part("a siren", 1.0)], &options)
