@@ -26,7 +26,7 @@ use super::error::DecodeErrorKind;
 use super::opus::{OPUS_RATE_HZ, OpusDecoder};
 use super::resample::Resampler;
 use super::sniff;
-use super::stream::{SourceInfo, mix_down};
+use super::stream::{Mixing, SourceInfo};
 
 /// The most frames a packet may claim before a decoder is made for it. symphonia's PCM decoder
 /// allocates by this number; the largest real block is FLAC's, of 65,535 frames.
@@ -54,14 +54,14 @@ pub(super) struct CodedReader {
     codec: String,
     rate_hz: u32,
     channels: usize,
+    mixing: Mixing,
     /// The first block, decoded on opening to learn the real rate and channels.
     first: Vec<f32>,
     /// A packet read ahead to learn where a jump led.
     held: Option<Packet>,
     interleaved: Vec<f32>,
-    mono: Vec<f32>,
     /// Brings a later part of another rate to the first one's.
-    conversion: Option<(u32, Resampler)>,
+    conversion: Option<Conversion>,
     /// Whether packets are trimmed here rather than by their decoder.
     trims: bool,
     padding_packets: u32,
@@ -87,7 +87,11 @@ enum Decoder {
 
 impl CodedReader {
     /// Finds the format of `file`, which begins with `start`, and decodes its first block.
-    pub(super) fn open(mut file: File, start: &[u8]) -> Result<Self, DecodeErrorKind> {
+    pub(super) fn open(
+        mut file: File,
+        start: &[u8],
+        mixing: Mixing,
+    ) -> Result<Self, DecodeErrorKind> {
         file.rewind()?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
@@ -106,10 +110,10 @@ impl CodedReader {
             codec: chosen.codec,
             rate_hz: 0,
             channels: 0,
+            mixing,
             first: Vec::new(),
             held: None,
             interleaved: Vec::new(),
-            mono: Vec::new(),
             conversion: None,
             trims: chosen.trims,
             padding_packets: 0,
@@ -156,8 +160,8 @@ impl CodedReader {
             return Ok(true);
         }
         let more = self.decode_packet(output)?;
-        if !more && let Some((_, mut resampler)) = self.conversion.take() {
-            resampler.finish(output);
+        if !more && let Some(conversion) = self.conversion.take() {
+            conversion.finish(output);
         }
         Ok(more)
     }
@@ -399,39 +403,38 @@ impl CodedReader {
             (self.rate_hz, self.channels) = (rate_hz, channels);
         }
         if rate_hz == self.rate_hz {
-            if let Some((_, mut resampler)) = self.conversion.take() {
-                resampler.finish(output);
+            if let Some(conversion) = self.conversion.take() {
+                conversion.finish(output);
             }
-            self.replaced += mix_down(kept, channels, output);
+            self.replaced += self.mixing.append(kept, channels, self.channels, output);
         } else {
             self.convert(rate_hz, channels, trimmed, output);
         }
-        self.decoded += (output.len() - before) as u64;
+        let width = self.mixing.width(self.channels);
+        self.decoded += ((output.len() - before) / width) as u64;
     }
 
     fn convert(&mut self, rate_hz: u32, channels: usize, trimmed: usize, output: &mut Vec<f32>) {
         if self
             .conversion
             .as_ref()
-            .is_none_or(|(from, _)| *from != rate_hz)
+            .is_none_or(|conversion| conversion.from_hz != rate_hz)
         {
-            if let Some((_, mut resampler)) = self.conversion.take() {
-                resampler.finish(output);
+            if let Some(conversion) = self.conversion.take() {
+                conversion.finish(output);
             }
-            let Ok(resampler) = Resampler::new(rate_hz, self.rate_hz) else {
-                return;
-            };
-            self.conversion = Some((rate_hz, resampler));
+            let width = self.mixing.width(self.channels);
+            self.conversion = Conversion::new(rate_hz, self.rate_hz, width);
         }
-        self.mono.clear();
-        self.replaced += mix_down(
-            &self.interleaved[trimmed * channels..],
-            channels,
-            &mut self.mono,
-        );
-        if let Some((_, resampler)) = &mut self.conversion {
-            resampler.push(&self.mono, output);
-        }
+        let Some(conversion) = &mut self.conversion else {
+            return;
+        };
+        let kept = &self.interleaved[trimmed * channels..];
+        conversion.frames.clear();
+        self.replaced += self
+            .mixing
+            .append(kept, channels, self.channels, &mut conversion.frames);
+        conversion.push(output);
     }
 
     fn nothing_decoded(&self) -> DecodeErrorKind {
@@ -448,6 +451,65 @@ impl CodedReader {
             None => DecodeErrorKind::Empty {
                 what: format!("{format} headers with no samples behind them"),
             },
+        }
+    }
+}
+
+/// A part of a stream that has another rate than its beginning.
+struct Conversion {
+    from_hz: u32,
+    /// One for each channel that is given out.
+    resamplers: Vec<Resampler>,
+    /// Interleaved frames at the part's own rate.
+    frames: Vec<f32>,
+}
+
+impl Conversion {
+    /// `None` for a rate that cannot be converted.
+    fn new(from_hz: u32, to_hz: u32, width: usize) -> Option<Conversion> {
+        let resamplers = (0..width)
+            .map(|_| Resampler::new(from_hz, to_hz))
+            .collect::<Result<_, _>>();
+        Some(Conversion {
+            from_hz,
+            resamplers: resamplers.ok()?,
+            frames: Vec::new(),
+        })
+    }
+
+    /// Converts `frames` and appends what is ready.
+    fn push(&mut self, output: &mut Vec<f32>) {
+        let width = self.resamplers.len();
+        let frames = &self.frames;
+        let mut channel = Vec::new();
+        interleave(&mut self.resamplers, output, |resampler, at, ready| {
+            channel.clear();
+            channel.extend(frames.iter().skip(at).step_by(width));
+            resampler.push(&channel, ready);
+        });
+    }
+
+    fn finish(mut self, output: &mut Vec<f32>) {
+        interleave(&mut self.resamplers, output, |resampler, _, ready| {
+            resampler.finish(ready);
+        });
+    }
+}
+
+/// Appends what `step` gives for each channel, of which all give equally much, as frames.
+fn interleave(
+    resamplers: &mut [Resampler],
+    output: &mut Vec<f32>,
+    mut step: impl FnMut(&mut Resampler, usize, &mut Vec<f32>),
+) {
+    let (width, before) = (resamplers.len(), output.len());
+    for (at, resampler) in resamplers.iter_mut().enumerate() {
+        let mut ready = Vec::new();
+        step(resampler, at, &mut ready);
+        output.resize(before + ready.len() * width, 0.0);
+        let places = output.iter_mut().skip(before + at).step_by(width);
+        for (place, sample) in places.zip(ready) {
+            *place = sample;
         }
     }
 }

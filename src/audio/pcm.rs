@@ -1,4 +1,4 @@
-//! Raw PCM samples to mono blocks, for the containers of [`super::containers`].
+//! Raw PCM samples to blocks, for the containers of [`super::containers`].
 //!
 //! Every coding goes through one interleaved `f32` buffer of bounded size, whatever the number of
 //! channels, and seeking is exact because a frame has a fixed size.
@@ -8,7 +8,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::containers::{Coding, PcmLayout};
 use super::error::DecodeErrorKind;
-use super::stream::mix_down;
+use super::stream::Mixing;
 
 /// Bytes read at a time, or one frame if that is more (65,535 channels of 8 bytes at the most).
 const BLOCK_BYTES: usize = 1 << 16;
@@ -19,6 +19,7 @@ pub(super) struct PcmReader {
     pub(super) layout: PcmLayout,
     frame_bytes: usize,
     frames_left: u64,
+    mixing: Mixing,
     bytes: Vec<u8>,
     interleaved: Vec<f32>,
     /// Samples that were not finite or absurdly large.
@@ -29,6 +30,7 @@ impl PcmReader {
     pub(super) fn new(
         mut file: BufReader<File>,
         layout: PcmLayout,
+        mixing: Mixing,
     ) -> Result<Self, DecodeErrorKind> {
         file.seek(SeekFrom::Start(layout.data_start))?;
         let frame_bytes = layout.channels as usize * layout.coding.bytes();
@@ -37,6 +39,7 @@ impl PcmReader {
             frame_bytes,
             frames_left: layout.data_len / frame_bytes as u64,
             layout,
+            mixing,
             bytes: Vec::new(),
             interleaved: Vec::new(),
             replaced: 0,
@@ -54,7 +57,7 @@ impl PcmReader {
         Ok(target)
     }
 
-    /// Appends one block of mono samples; `false` at the end.
+    /// Appends one block of samples; `false` at the end.
     pub(super) fn next_block(&mut self, output: &mut Vec<f32>) -> Result<bool, DecodeErrorKind> {
         let frames = self
             .frames_left
@@ -79,7 +82,10 @@ impl PcmReader {
             self.layout.big_endian,
             &mut self.interleaved,
         );
-        self.replaced += mix_down(&self.interleaved, self.layout.channels as usize, output);
+        let channels = self.layout.channels as usize;
+        self.replaced += self
+            .mixing
+            .append(&self.interleaved, channels, channels, output);
         Ok(whole > 0)
     }
 }

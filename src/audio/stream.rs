@@ -1,4 +1,5 @@
-//! One decoded file as a stream of mono blocks at its own rate, whatever decodes it.
+//! One decoded file as a stream of blocks at its own rate, whatever decodes it: mixed down to mono,
+//! as the models hear it, or with all its channels, as a person does.
 //!
 //! This is where the promises about hostile files are kept: only regular files are opened, a panic
 //! in a codec becomes an error, output is bounded by the file's size, and every sample is finite.
@@ -45,7 +46,50 @@ pub struct SourceInfo {
     pub damage: Option<String>,
 }
 
-/// A decoder of mono blocks; channels are mixed down by their mean.
+/// What becomes of the channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mixing {
+    /// One channel, the mean of all.
+    Down,
+    /// All of them, interleaved.
+    Kept,
+}
+
+impl Mixing {
+    /// The channels that come out of a file of so many.
+    pub(super) fn width(self, channels: usize) -> usize {
+        match self {
+            Mixing::Down => 1,
+            Mixing::Kept => channels.max(1),
+        }
+    }
+
+    /// Appends the frames of `interleaved` to `output`, as [`Mixing::width`] of `to` channels; gives
+    /// how many samples were replaced by 0 because they were not finite or beyond [`MAX_AMPLITUDE`].
+    ///
+    /// Only a stream that changes its channels on the way has `from` other than `to`: its later
+    /// parts are then mixed down and put on every channel.
+    pub(super) fn append(
+        self,
+        interleaved: &[f32],
+        from: usize,
+        to: usize,
+        output: &mut Vec<f32>,
+    ) -> u64 {
+        match self {
+            Mixing::Down => mix_down(interleaved, from, output),
+            Mixing::Kept if from == to => mix_down(interleaved, 1, output),
+            Mixing::Kept => {
+                let mut mono = Vec::new();
+                let replaced = mix_down(interleaved, from, &mut mono);
+                output.extend(mono.iter().flat_map(|&s| std::iter::repeat_n(s, to)));
+                replaced
+            }
+        }
+    }
+}
+
+/// A decoder of blocks; channels are mixed down by their mean unless they are asked for.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), soundseek::audio::DecodeError> {
@@ -60,6 +104,7 @@ pub struct AudioStream {
     path: PathBuf,
     bytes: u64,
     source: Source,
+    mixing: Mixing,
     info: SourceInfo,
     /// Frames from the start of the file to the next one that the source gives.
     position: u64,
@@ -80,7 +125,20 @@ impl AudioStream {
     /// Any [`DecodeErrorKind`] but those about spans. A file without a decodable first block fails
     /// here.
     pub fn open(path: &Path) -> Result<Self, DecodeError> {
-        let (source, bytes) = open_source(path).map_err(|kind| kind.at(path))?;
+        Self::open_mixing(path, Mixing::Down)
+    }
+
+    /// As [`open`](Self::open), but every block holds all channels of [`SourceInfo::channels`],
+    /// interleaved.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_channels(path: &Path) -> Result<Self, DecodeError> {
+        Self::open_mixing(path, Mixing::Kept)
+    }
+
+    fn open_mixing(path: &Path, mixing: Mixing) -> Result<Self, DecodeError> {
+        let (source, bytes) = open_source(path, mixing).map_err(|kind| kind.at(path))?;
         let info = source.info();
         if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&info.sample_rate_hz) {
             return Err(DecodeErrorKind::SampleRate {
@@ -92,6 +150,7 @@ impl AudioStream {
             path: path.to_owned(),
             bytes,
             source,
+            mixing,
             info,
             position: 0,
             to_skip: 0,
@@ -104,24 +163,25 @@ impl AudioStream {
         &self.info
     }
 
-    /// Appends the next samples to `output`: mono, at the file's own rate, finite, within
-    /// [`MAX_AMPLITUDE`]. `false` means that the file has ended and nothing was appended.
+    /// Appends the next samples to `output`: mono or whole frames of all channels, as it was opened,
+    /// at the file's own rate, finite, within [`MAX_AMPLITUDE`]. `false` means that the file has ended and nothing was appended.
     ///
     /// # Errors
     /// Reading failed, a codec panicked, the file decodes to more than its size allows, or it ended
     /// without a single sample.
     pub fn next_block(&mut self, output: &mut Vec<f32>) -> Result<bool, DecodeError> {
         let before = output.len();
+        let width = self.mixing.width(self.info.channels as usize);
         while !self.ended && output.len() == before {
             let source = &mut self.source;
             let more = guarded(|| source.next_block(output)).map_err(|kind| self.fail(kind))?;
             self.ended = !more;
-            let decoded = (output.len() - before) as u64;
+            let decoded = ((output.len() - before) / width) as u64;
             self.position += decoded;
             self.note_progress()?;
             let skipped = decoded.min(self.to_skip);
             self.to_skip -= skipped;
-            output.drain(before..before + skipped as usize);
+            output.drain(before..before + skipped as usize * width);
         }
         Ok(output.len() > before)
     }
@@ -144,7 +204,7 @@ impl AudioStream {
             Some(reached) => self.position = reached,
             // A jump that failed may have left the source anywhere, so it starts anew.
             None => {
-                self.source = open_source(&self.path)
+                self.source = open_source(&self.path, self.mixing)
                     .map_err(|kind| kind.at(&self.path))?
                     .0;
                 self.position = 0;
@@ -235,7 +295,7 @@ impl Source {
     }
 }
 
-fn open_source(path: &Path) -> Result<(Source, u64), DecodeErrorKind> {
+fn open_source(path: &Path, mixing: Mixing) -> Result<(Source, u64), DecodeErrorKind> {
     // Opening a FIFO would wait for a writer, so the kind is checked by name first.
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
@@ -255,9 +315,10 @@ fn open_source(path: &Path) -> Result<(Source, u64), DecodeErrorKind> {
         let start = sniff::first_bytes(&mut reader)?;
         sniff::refuse(&start)?;
         if let Some(layout) = pcm_layout(&mut reader, bytes)? {
-            return PcmReader::new(reader, layout).map(|pcm| Source::Pcm(Box::new(pcm)));
+            return PcmReader::new(reader, layout, mixing).map(|pcm| Source::Pcm(Box::new(pcm)));
         }
-        CodedReader::open(reader.into_inner(), &start).map(|coded| Source::Coded(Box::new(coded)))
+        CodedReader::open(reader.into_inner(), &start, mixing)
+            .map(|coded| Source::Coded(Box::new(coded)))
     })?;
     Ok((source, bytes))
 }
@@ -303,7 +364,7 @@ fn describe(kind: FileType) -> &'static str {
 
 /// Appends the mean of each frame of `interleaved` to `output`; returns how many samples were
 /// replaced by 0 because they were not finite or beyond [`MAX_AMPLITUDE`].
-pub(super) fn mix_down(interleaved: &[f32], channels: usize, output: &mut Vec<f32>) -> u64 {
+fn mix_down(interleaved: &[f32], channels: usize, output: &mut Vec<f32>) -> u64 {
     let mut replaced = 0;
     let mut sound = |sample: f32| {
         // The comparison is false for NaN.
