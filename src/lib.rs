@@ -13,4 +13,5 @@ pub mod ingest;
 pub mod library;
 pub mod mel;
 pub mod model;
+pub mod playback;
 pub mod search;

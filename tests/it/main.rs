@@ -16,5 +16,6 @@ mod ingest;
 mod long_running;
 mod odd_input;
 mod out_of_reach;
+mod playback;
 mod search;
 mod unread;
