@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
-
-use super::parse;
+use soundseek::notation;
 
 /// Find sounds by what they sound like.
 ///
@@ -20,13 +19,26 @@ use super::parse;
 pub struct CommandLine {
     #[command(flatten)]
     pub common: Common,
-    /// Without one the help is shown.
+    #[command(flatten)]
+    pub tui: TuiArgs,
+    /// Without one the terminal UI is opened.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What every command understands.
+/// What the terminal UI, which is opened without a command, is started with.
 #[derive(Debug, Args)]
+pub struct TuiArgs {
+    /// Without a command: open the terminal UI, and index this folder meanwhile
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// The settings of the terminal UI [default: soundseek/config.toml in the platform's folder for them]
+    #[arg(long, value_name = "FILE", env = "SOUNDSEEK_CONFIG", value_parser = maybe_empty(), value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The folder that the library lies in [default: in the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
@@ -173,7 +185,7 @@ pub struct QueryArgs {
     )]
     pub n: usize,
     /// The least cosine similarity, from -1 to 1
-    #[arg(long, value_name = "COSINE", default_value_t = -1.0, value_parser = parse::cosine, allow_negative_numbers = true, help_heading = "Results")]
+    #[arg(long, value_name = "COSINE", default_value_t = -1.0, value_parser = notation::cosine, allow_negative_numbers = true, help_heading = "Results")]
     pub min_similarity: f32,
     /// How far the graph looks: more finds more and takes longer
     #[arg(

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use soundseek::audio::Span;
+use soundseek::notation::{seconds, weight};
 use soundseek::search::{Part, Source};
-
-use super::parse::{seconds, weight};
 
 /// `a.wav@1:30-1:35:0.5`: a clip, the part of it that is meant, and its weight, 1 when none is given.
 pub fn weighted_clip(argument: &OsStr) -> Result<Part> {

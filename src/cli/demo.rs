@@ -6,12 +6,12 @@ use std::sync::RwLock;
 
 use anyhow::{Context, Result};
 use soundseek::demo::{DEMO_QUERIES, write_all};
+use soundseek::display::{count, printable_path};
 use soundseek::ingest::IngestOptions;
 use soundseek::library::Library;
 use soundseek::search::{Part, SearchOptions, Searcher, Source};
 
 use super::args::{Common, DemoArgs};
-use super::output::{count, printable_path};
 use super::search::print_lines;
 use super::{Outcome, index};
 

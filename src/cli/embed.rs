@@ -6,10 +6,10 @@ use std::io::{BufWriter, Write};
 use anyhow::{Context, Result, ensure};
 use npyz::WriterBuilder;
 use serde_json::json;
+use soundseek::display::printable_path;
 use soundseek::search::embed_file;
 
 use super::args::{Common, EmbedArgs};
-use super::output::printable_path;
 use super::{JSON_SCHEMA, Outcome, complain, json_path};
 
 /// `soundseek embed`.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result, bail};
+use soundseek::display::{count, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::ingest::{Control, IngestOptions, Report, add_root, ingest};
 use soundseek::library::Library;
 
 use super::args::{Common, IndexArgs};
-use super::output::{count, printable_path};
 use super::progress::Progress;
 use super::{Outcome, complain};
 

@@ -9,18 +9,18 @@ mod demo;
 mod embed;
 mod index;
 mod json_path;
-mod output;
-mod parse;
 mod progress;
 mod search;
 mod status;
+mod tui;
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{CommandFactory, Parser};
+use soundseek::display::{printable, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::library::Library;
 use soundseek::model::{Checkpoint, DeviceChoice};
@@ -55,10 +55,14 @@ impl From<Outcome> for ExitCode {
 pub fn run() -> Result<Outcome> {
     let line = CommandLine::parse();
     let Some(command) = &line.command else {
-        let help = CommandLine::command().render_help();
-        std::io::stderr().write_all(help.to_string().as_bytes())?;
-        return Ok(Outcome::Failed);
+        return tui::tui(&line.common, &line.tui);
     };
+    if let Some(dir) = &line.tui.dir {
+        bail!(
+            "'{}' stands before a command: write what belongs to a command after it",
+            printable_path(dir)
+        );
+    }
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = dispatch(&line.common, command, &mut out)?;
     out.flush()?;
@@ -94,7 +98,7 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
 /// Tells the person something that is no result, with every name in it made safe to print. Nobody may be listening any more, which is no reason
 /// to stop.
 pub fn complain(text: &str) {
-    let line = format!("soundseek: {}\n", output::printable(text));
+    let line = format!("soundseek: {}\n", printable(text));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

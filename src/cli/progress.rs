@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use soundseek::display::{count, printable, printable_path};
 use soundseek::ingest::{Control, IngestEvent};
 
 use super::complain;
-use super::output::{count, printable, printable_path};
 
 /// How often a plain line is written where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);

@@ -8,12 +8,13 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use globset::GlobBuilder;
 use serde_json::json;
+use soundseek::display::{bar, clock, count, printable_path};
 use soundseek::library::Library;
+use soundseek::notation;
 use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source};
 
 use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
-use super::output::{bar, clock, count, printable_path};
-use super::{JSON_SCHEMA, Outcome, clip, json_path, parse};
+use super::{JSON_SCHEMA, Outcome, clip, json_path};
 
 /// `soundseek search`.
 pub fn search(common: &Common, args: &SearchArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -47,10 +48,10 @@ fn run(
         parts.push(clip::weighted_clip(like)?);
     }
     for text in &args.more {
-        parts.push(parse::text_part(text)?);
+        parts.push(notation::text_part(text)?);
     }
     for text in &args.less {
-        let part = parse::text_part(text)?;
+        let part = notation::text_part(text)?;
         parts.push(Part {
             weight: -part.weight,
             ..part
@@ -78,11 +79,11 @@ fn run(
 }
 
 fn options(args: &QueryArgs) -> Result<SearchOptions> {
-    let seconds = |length: &Option<String>| length.as_deref().map(parse::seconds).transpose();
+    let seconds = |length: &Option<String>| length.as_deref().map(notation::seconds).transpose();
     let newer = args
         .newer
         .as_deref()
-        .map(|age| parse::newer_than(age, SystemTime::now()));
+        .map(|age| notation::newer_than(age, SystemTime::now()));
     let name = args.name.as_deref().map(|pattern| {
         let glob = GlobBuilder::new(pattern).case_insensitive(true).build();
         glob.map(|glob| glob.compile_matcher())
@@ -173,7 +174,7 @@ pub fn print_lines(hits: &[Hit], roots: &[std::path::PathBuf], out: &mut dyn Wri
         writeln!(
             out,
             "{rank:>3} {} {percent:>3}  {path}  {moment}{alike}",
-            bar(strength)
+            bar(strength, 8)
         )?;
     }
     if let Some(root) = root {

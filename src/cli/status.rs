@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
+use soundseek::display::{count, printable, printable_path};
 use soundseek::library::Library;
 
 use super::args::{Common, StatusArgs};
-use super::output::{count, printable, printable_path};
 use super::{JSON_SCHEMA, Outcome, json_path};
 
 /// `soundseek status`.

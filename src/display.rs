@@ -41,15 +41,15 @@ pub fn clock(seconds: f32) -> String {
     }
 }
 
-/// A strength in [0, 1] as a bar of eight cells.
-pub fn bar(strength: f32) -> String {
+/// A strength in [0, 1] as a bar of so many cells, in steps of an eighth of one.
+pub fn bar(strength: f32, cells: usize) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let eighths = (strength.clamp(0.0, 1.0) * 64.0).round() as usize;
+    let eighths = (strength.clamp(0.0, 1.0) * 8.0 * cells as f32).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
-    if eighths < 64 {
+    if eighths < 8 * cells {
         bar.push(EIGHTHS[eighths % 8]);
     }
-    bar.extend(std::iter::repeat_n(' ', 8 - bar.chars().count()));
+    bar.extend(std::iter::repeat_n(' ', cells - bar.chars().count()));
     bar
 }
 
@@ -79,10 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_always_eight_cells_wide() {
+    fn a_bar_always_has_its_width() {
         for strength in [-1.0, 0.0, 0.01, 0.5, 0.99, 1.0, 2.0, f32::NAN] {
-            assert_eq!(bar(strength).chars().count(), 8, "strength {strength}");
+            for cells in [0, 1, 4, 8] {
+                let width = bar(strength, cells).chars().count();
+                assert_eq!(width, cells, "strength {strength}");
+            }
         }
-        assert_eq!(bar(0.5), "████    ");
+        assert_eq!(bar(0.5, 8), "████    ");
     }
 }

@@ -1,13 +1,18 @@
-//! The small notations of the command line: `TEXT:WEIGHT`, weights, lengths, ages.
+//! The small notations in which people write values: `TEXT:WEIGHT`, weights, lengths, ages.
 //!
-//! They stand apart from clap's definition because each is a pure function with rules of its own.
+//! They stand apart from the command line and the terminal UI because both read them, and because each
+//! is a pure function with rules of its own.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::search::{Part, Source};
 use anyhow::{Context, Result, ensure};
-use soundseek::search::{Part, Source};
 
 /// `wooden:0.5`: a text and its weight, 1 when none is given.
+///
+/// # Errors
+///
+/// When the text is empty, or the weight out of its bounds.
 pub fn text_part(argument: &str) -> Result<Part> {
     let (text, weight) = split_weight(argument)?;
     ensure!(
@@ -29,6 +34,10 @@ fn split_weight(argument: &str) -> Result<(&str, f32)> {
 }
 
 /// How much a part of a query counts. Within these bounds no sum of parts overflows or vanishes.
+///
+/// # Errors
+///
+/// When it is no number, or out of bounds.
 pub fn weight(argument: &str) -> Result<f32> {
     let weight = argument.parse::<f32>().ok();
     weight
@@ -41,6 +50,10 @@ pub fn weight(argument: &str) -> Result<f32> {
 }
 
 /// A cosine similarity.
+///
+/// # Errors
+///
+/// When it is no number from -1 to 1.
 pub fn cosine(argument: &str) -> Result<f32, String> {
     let cosine = argument.parse::<f32>().ok();
     cosine
@@ -49,6 +62,10 @@ pub fn cosine(argument: &str) -> Result<f32, String> {
 }
 
 /// `90`, `1:30`, `1:02:03.5` or `1m30s`, in seconds.
+///
+/// # Errors
+///
+/// When it is none of these.
 pub fn seconds(argument: &str) -> Result<f64> {
     let argument = argument.trim();
     let mut total = 0.0;
@@ -69,6 +86,10 @@ pub fn seconds(argument: &str) -> Result<f64> {
 }
 
 /// `7d` (before now) or `2026-01-31` (UTC), in nanoseconds since 1970.
+///
+/// # Errors
+///
+/// When it is neither.
 pub fn newer_than(argument: &str, now: SystemTime) -> Result<i64> {
     let time = match humantime::parse_duration(argument) {
         Ok(age) => now.checked_sub(age),

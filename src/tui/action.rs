@@ -1,0 +1,544 @@
+//! Everything that can happen to the state, and the table of what a person can ask for by a key.
+//!
+//! The table is the one place where an action gets its name (for the config file), its keys and its
+//! line of help, so that the help, the hints and the config file cannot disagree with what keys do.
+//! It stands apart from the state because the key map and the help read it too.
+
+use std::path::PathBuf;
+
+use super::worker::Response;
+
+/// What happens to the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ends the program.
+    Quit,
+    /// Puts the program into the background.
+    Suspend,
+    /// Draws everything anew.
+    Redraw,
+    /// Shows or hides the help.
+    Help,
+    /// Closes what is open, or steps back.
+    Close,
+    /// To the line where the query is typed.
+    ToQuery,
+    /// To the list of results.
+    ToResults,
+    /// To the parts of the query.
+    ToParts,
+    /// Shows or hides what could not be indexed.
+    Failures,
+
+    /// One down.
+    Next,
+    /// One up.
+    Previous,
+    /// A screenful down.
+    PageDown,
+    /// A screenful up.
+    PageUp,
+    /// To the first.
+    First,
+    /// To the last.
+    Last,
+
+    /// The cursor one to the left.
+    Left,
+    /// The cursor one to the right.
+    Right,
+    /// The cursor to the beginning of the line.
+    LineStart,
+    /// The cursor to the end of the line.
+    LineEnd,
+    /// Deletes the character before the cursor.
+    DeleteBefore,
+    /// Deletes the character after the cursor.
+    DeleteAfter,
+    /// Deletes the word before the cursor.
+    DeleteWord,
+    /// Empties the line.
+    ClearLine,
+
+    /// Makes a part of what is typed, so that another can be typed.
+    KeepPart,
+    /// The selected sound becomes the query.
+    Similar,
+    /// The selected sound is added to the query.
+    MoreLike,
+    /// The query steers away from the selected sound.
+    LessLike,
+    /// An empty query.
+    NewQuery,
+    /// The query before this one.
+    Back,
+    /// The query after this one.
+    Forward,
+    /// The part counts more.
+    Heavier,
+    /// The part counts less.
+    Lighter,
+    /// The part pushes where it pulled, and the other way round.
+    Negate,
+    /// Takes the part out of the query.
+    RemovePart,
+    /// Takes a text back into the line to be edited.
+    EditPart,
+    /// Ranks moments instead of files, or files again.
+    Moments,
+    /// Shows the files that are alike, or folds them again.
+    Unfold,
+
+    /// Confirms what is asked for.
+    Choose,
+
+    /// Asks for a folder to index.
+    AddFolder,
+    /// Brings all known folders up to date.
+    Refresh,
+    /// Halts indexing, or goes on with it.
+    PauseIndexing,
+
+    /// A character was typed into a line.
+    Type(char),
+    /// A text was pasted into a line.
+    Paste(String),
+    /// The row of the list with this number was clicked.
+    Click(usize),
+    /// The wheel was turned over the list, by so many rows.
+    Scroll(isize),
+    /// A folder was named on the command line: index it.
+    Index(Vec<PathBuf>),
+    /// The terminal has so many columns and rows.
+    Resize(u16, u16),
+    /// A worker has something to say.
+    Answer(Box<Response>),
+}
+
+/// Where keys go, which decides what they mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Context {
+    /// Everywhere, unless the place has another meaning for the key.
+    Everywhere,
+    /// The line where the query is typed.
+    Query,
+    /// The list of results.
+    Results,
+    /// The parts of the query.
+    Parts,
+    /// A text to be read: the help, the failures.
+    Reading,
+    /// A line that is asked for.
+    Prompt,
+}
+
+impl Context {
+    /// All of them, in the order of the help.
+    pub const ALL: [Context; 6] = [
+        Context::Query,
+        Context::Results,
+        Context::Parts,
+        Context::Reading,
+        Context::Prompt,
+        Context::Everywhere,
+    ];
+
+    /// The name in the config file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Context::Everywhere => "everywhere",
+            Context::Query => "query",
+            Context::Results => "results",
+            Context::Parts => "parts",
+            Context::Reading => "reading",
+            Context::Prompt => "prompt",
+        }
+    }
+
+    /// The heading in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Context::Everywhere => "Everywhere",
+            Context::Query => "In the query line",
+            Context::Results => "In the results",
+            Context::Parts => "On the parts of the query",
+            Context::Reading => "In help and failures",
+            Context::Prompt => "When asked for a line",
+        }
+    }
+}
+
+/// What a person can ask for in one place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Where.
+    pub context: Context,
+    /// The name in the config file.
+    pub name: &'static str,
+    /// The keys, unless the config file has others.
+    pub keys: &'static [&'static str],
+    /// What happens.
+    pub action: Action,
+    /// A line of help.
+    pub help: &'static str,
+}
+
+const fn offer(
+    context: Context,
+    name: &'static str,
+    keys: &'static [&'static str],
+    action: Action,
+    help: &'static str,
+) -> Offer {
+    Offer {
+        context,
+        name,
+        keys,
+        action,
+        help,
+    }
+}
+
+/// All that can be asked for, in the order of the help.
+pub static OFFERS: &[Offer] = &{
+    use Action as A;
+    use Context::{Everywhere, Parts, Prompt, Query, Reading, Results};
+    [
+        offer(
+            Query,
+            "to-results",
+            &["enter", "down", "tab", "esc"],
+            A::ToResults,
+            "to the results",
+        ),
+        offer(
+            Query,
+            "to-parts",
+            &["up"],
+            A::ToParts,
+            "to the parts of the query",
+        ),
+        offer(
+            Query,
+            "keep-part",
+            &["ctrl-t"],
+            A::KeepPart,
+            "keep this as a part and type another; -reverb steers away",
+        ),
+        offer(
+            Query,
+            "clear-line",
+            &["ctrl-u"],
+            A::ClearLine,
+            "clear the line",
+        ),
+        offer(
+            Query,
+            "delete-word",
+            &["ctrl-w", "alt-backspace"],
+            A::DeleteWord,
+            "delete a word",
+        ),
+        offer(
+            Query,
+            "delete-before",
+            &["backspace"],
+            A::DeleteBefore,
+            "delete; on an empty line, the last part",
+        ),
+        offer(
+            Query,
+            "delete-after",
+            &["delete"],
+            A::DeleteAfter,
+            "delete under the cursor",
+        ),
+        offer(Query, "left", &["left"], A::Left, "left"),
+        offer(Query, "right", &["right"], A::Right, "right"),
+        offer(
+            Query,
+            "line-start",
+            &["home", "ctrl-a"],
+            A::LineStart,
+            "to the beginning",
+        ),
+        offer(
+            Query,
+            "line-end",
+            &["end", "ctrl-e"],
+            A::LineEnd,
+            "to the end",
+        ),
+        offer(
+            Query,
+            "page-down",
+            &["pagedown"],
+            A::PageDown,
+            "a page down in the results",
+        ),
+        offer(
+            Query,
+            "page-up",
+            &["pageup"],
+            A::PageUp,
+            "a page up in the results",
+        ),
+        offer(Results, "next", &["j", "down"], A::Next, "next"),
+        offer(Results, "previous", &["k", "up"], A::Previous, "previous"),
+        offer(
+            Results,
+            "page-down",
+            &["pagedown", "ctrl-d"],
+            A::PageDown,
+            "a page down",
+        ),
+        offer(
+            Results,
+            "page-up",
+            &["pageup", "ctrl-u"],
+            A::PageUp,
+            "a page up",
+        ),
+        offer(Results, "first", &["g", "home"], A::First, "to the first"),
+        offer(Results, "last", &["G", "end"], A::Last, "to the last"),
+        offer(
+            Results,
+            "to-query",
+            &["/", "i", "tab", "esc"],
+            A::ToQuery,
+            "to the query line",
+        ),
+        offer(
+            Results,
+            "similar",
+            &["s"],
+            A::Similar,
+            "find what sounds like this",
+        ),
+        offer(
+            Results,
+            "more-like",
+            &["S"],
+            A::MoreLike,
+            "add this to the query",
+        ),
+        offer(
+            Results,
+            "less-like",
+            &["d"],
+            A::LessLike,
+            "steer away from this",
+        ),
+        offer(
+            Results,
+            "to-parts",
+            &["p"],
+            A::ToParts,
+            "to the parts of the query",
+        ),
+        offer(Results, "new-query", &["n"], A::NewQuery, "a new query"),
+        offer(Results, "back", &["["], A::Back, "the query before"),
+        offer(Results, "forward", &["]"], A::Forward, "the query after"),
+        offer(
+            Results,
+            "unfold",
+            &["u"],
+            A::Unfold,
+            "show or fold what is alike",
+        ),
+        offer(
+            Results,
+            "moments",
+            &["w"],
+            A::Moments,
+            "rank moments in long files, or files",
+        ),
+        offer(
+            Results,
+            "add-folder",
+            &["A"],
+            A::AddFolder,
+            "index a folder",
+        ),
+        offer(
+            Results,
+            "refresh",
+            &["R"],
+            A::Refresh,
+            "bring all folders up to date",
+        ),
+        offer(
+            Results,
+            "pause-indexing",
+            &["P"],
+            A::PauseIndexing,
+            "pause or resume indexing",
+        ),
+        offer(
+            Results,
+            "failures",
+            &["!"],
+            A::Failures,
+            "what could not be indexed, and why",
+        ),
+        offer(Results, "quit", &["q"], A::Quit, "quit"),
+        offer(
+            Parts,
+            "previous",
+            &["h", "left", "backtab"],
+            A::Previous,
+            "to the left",
+        ),
+        offer(
+            Parts,
+            "next",
+            &["l", "right", "tab"],
+            A::Next,
+            "to the right",
+        ),
+        offer(
+            Parts,
+            "heavier",
+            &["+", "=", "k", "up"],
+            A::Heavier,
+            "counts more",
+        ),
+        offer(Parts, "lighter", &["-", "j"], A::Lighter, "counts less"),
+        offer(
+            Parts,
+            "negate",
+            &["n", "!"],
+            A::Negate,
+            "towards it, away from it",
+        ),
+        offer(
+            Parts,
+            "remove-part",
+            &["x", "delete", "backspace"],
+            A::RemovePart,
+            "remove",
+        ),
+        offer(
+            Parts,
+            "edit-part",
+            &["enter", "e"],
+            A::EditPart,
+            "edit a text",
+        ),
+        offer(
+            Parts,
+            "to-query",
+            &["/", "i"],
+            A::ToQuery,
+            "to the query line",
+        ),
+        offer(
+            Parts,
+            "to-results",
+            &["down", "esc", "q"],
+            A::ToResults,
+            "to the results",
+        ),
+        offer(Reading, "next", &["j", "down"], A::Next, "down"),
+        offer(Reading, "previous", &["k", "up"], A::Previous, "up"),
+        offer(
+            Reading,
+            "page-down",
+            &["pagedown", "space"],
+            A::PageDown,
+            "a page down",
+        ),
+        offer(Reading, "page-up", &["pageup"], A::PageUp, "a page up"),
+        offer(Reading, "first", &["g", "home"], A::First, "to the top"),
+        offer(Reading, "last", &["G", "end"], A::Last, "to the end"),
+        offer(
+            Reading,
+            "close",
+            &["esc", "q", "enter", "!"],
+            A::Close,
+            "close",
+        ),
+        offer(Prompt, "choose", &["enter"], A::Choose, "confirm"),
+        offer(Prompt, "close", &["esc"], A::Close, "leave it"),
+        offer(
+            Prompt,
+            "clear-line",
+            &["ctrl-u"],
+            A::ClearLine,
+            "clear the line",
+        ),
+        offer(
+            Prompt,
+            "delete-word",
+            &["ctrl-w", "alt-backspace"],
+            A::DeleteWord,
+            "delete a word",
+        ),
+        offer(
+            Prompt,
+            "delete-before",
+            &["backspace"],
+            A::DeleteBefore,
+            "delete",
+        ),
+        offer(
+            Prompt,
+            "delete-after",
+            &["delete"],
+            A::DeleteAfter,
+            "delete under the cursor",
+        ),
+        offer(Prompt, "left", &["left"], A::Left, "left"),
+        offer(Prompt, "right", &["right"], A::Right, "right"),
+        offer(
+            Prompt,
+            "line-start",
+            &["home", "ctrl-a"],
+            A::LineStart,
+            "to the beginning",
+        ),
+        offer(
+            Prompt,
+            "line-end",
+            &["end", "ctrl-e"],
+            A::LineEnd,
+            "to the end",
+        ),
+        offer(
+            Everywhere,
+            "help",
+            &["f1", "?"],
+            A::Help,
+            "this help; ? also on an empty query line",
+        ),
+        offer(
+            Everywhere,
+            "back",
+            &["alt-left"],
+            A::Back,
+            "the query before",
+        ),
+        offer(
+            Everywhere,
+            "forward",
+            &["alt-right"],
+            A::Forward,
+            "the query after",
+        ),
+        offer(
+            Everywhere,
+            "redraw",
+            &["ctrl-l"],
+            A::Redraw,
+            "draw the screen anew",
+        ),
+        offer(
+            Everywhere,
+            "suspend",
+            &["ctrl-z"],
+            A::Suspend,
+            "to the shell; fg comes back",
+        ),
+        offer(Everywhere, "quit", &["ctrl-c", "ctrl-q"], A::Quit, "quit"),
+    ]
+};

@@ -1,0 +1,480 @@
+//! The state of the terminal UI, and the one function that changes it.
+//!
+//! [`update`] takes what happened and gives what is to be done about it. It touches no terminal, file,
+//! clock or thread, so that everything a person can do is tested as a table of state, keys and what is
+//! expected. It stands apart from the drawing, which only reads the state, and from the workers, which
+//! do the commands.
+
+mod editing;
+mod query;
+mod results;
+
+use std::path::{Path, PathBuf};
+
+use super::action::{Action, Context};
+use super::keys::{Chord, KeyMap};
+use super::layout::{Areas, Openings};
+use super::line::Line;
+use super::theme::Theme;
+use super::worker::{Failed, IndexingState, LibraryFacts, Progress, Request, Response};
+use crate::display::printable_path;
+pub use editing::matched_span;
+pub use query::{History, Query};
+pub use results::{Results, Row};
+
+/// What is to be done outside the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Ask the library.
+    Search(Request),
+    /// Index folders; all known ones when none is named.
+    Index(Vec<PathBuf>),
+    /// Hold indexing where it is, or go on.
+    PauseIndexing(bool),
+    /// Draw everything anew, whatever the terminal shows.
+    Redraw,
+    /// Give the terminal back and stop until the shell continues the program.
+    Suspend,
+    /// End.
+    Quit,
+}
+
+/// Where keys go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// To the line of the query.
+    Query,
+    /// To the results.
+    Results,
+    /// To the parts of the query.
+    Parts,
+    /// To the help.
+    Help,
+    /// To the list of what could not be indexed.
+    Failures,
+    /// To a line that is asked for.
+    Prompt(Ask),
+}
+
+/// What a line is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// A folder to index.
+    Folder,
+}
+
+/// Whether there is a library to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// The model is being loaded.
+    Loading,
+    /// All is there.
+    Open,
+    /// It cannot be opened, for this reason.
+    Broken(String),
+}
+
+/// A line that tells something until the next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it tells.
+    pub text: String,
+    /// True when something went wrong.
+    pub is_error: bool,
+}
+
+/// The whole state.
+pub struct App {
+    /// What keys mean.
+    pub keys: KeyMap,
+    /// How things look.
+    pub theme: Theme,
+    /// Where keys go.
+    pub mode: Mode,
+    /// Where they went before the help, a list or a prompt was opened.
+    beneath: Mode,
+    /// The columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Whether the library is there.
+    pub opening: Opening,
+    /// What is known of the library.
+    pub library: LibraryFacts,
+    /// What is asked for.
+    pub query: Query,
+    history: History,
+    /// Rank moments instead of files.
+    pub moments: bool,
+    /// What was found.
+    pub results: Results,
+    /// Why the last question has no answer.
+    pub failure: Option<String>,
+    /// The part of the query that keys go to.
+    pub part: usize,
+    /// The line that is asked for.
+    pub prompt: Line,
+    /// The first line of the text that is read.
+    pub scroll: usize,
+    /// How far indexing is.
+    pub indexing: Progress,
+    /// Indexing is held.
+    pub paused: bool,
+    /// What is told until the next key.
+    pub notice: Option<Notice>,
+    /// The last question.
+    generation: u64,
+    /// The last question that was answered.
+    answered: u64,
+    /// The answer is to the same query as the one before: the selection stays.
+    keep_selection: bool,
+}
+
+impl App {
+    /// The state at the start.
+    pub fn new(keys: KeyMap, theme: Theme) -> App {
+        App {
+            keys,
+            theme,
+            mode: Mode::Query,
+            beneath: Mode::Query,
+            size: (80, 24),
+            opening: Opening::Loading,
+            library: LibraryFacts::default(),
+            query: Query::default(),
+            history: History::default(),
+            moments: false,
+            results: Results::default(),
+            failure: None,
+            part: 0,
+            prompt: Line::default(),
+            scroll: 0,
+            indexing: Progress::of(IndexingState::Idle),
+            paused: false,
+            notice: None,
+            generation: 0,
+            answered: 0,
+            keep_selection: false,
+        }
+    }
+
+    /// The table of keys that holds now.
+    pub fn context(&self) -> Context {
+        match self.mode {
+            Mode::Query => Context::Query,
+            Mode::Results => Context::Results,
+            Mode::Parts => Context::Parts,
+            Mode::Help | Mode::Failures => Context::Reading,
+            Mode::Prompt(_) => Context::Prompt,
+        }
+    }
+
+    /// What a key asks for now: in a line characters are typed, but a question mark on an empty query
+    /// line asks for help.
+    pub fn action_of(&self, chord: Chord) -> Option<Action> {
+        let context = self.context();
+        let in_line = matches!(context, Context::Query | Context::Prompt);
+        let meaning = self.keys.action(context, chord).cloned();
+        match chord.typed() {
+            Some(character) if in_line => {
+                let helps = meaning == Some(Action::Help)
+                    && self.mode == Mode::Query
+                    && self.query.line.text().is_empty();
+                Some(if helps {
+                    Action::Help
+                } else {
+                    Action::Type(character)
+                })
+            }
+            _ => meaning,
+        }
+    }
+
+    /// Where things are; `None` when the terminal is too small.
+    pub fn areas(&self) -> Option<Areas> {
+        let open = Openings {
+            parts: !self.query.parts.is_empty(),
+            side: false,
+        };
+        Areas::of(self.size.0, self.size.1, open)
+    }
+
+    /// Where the keys go, or went before something was opened over it.
+    pub fn mode_beneath(&self) -> Mode {
+        match self.mode {
+            Mode::Query | Mode::Results | Mode::Parts => self.mode,
+            Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
+        }
+    }
+
+    /// True while a question has no answer yet.
+    pub fn is_searching(&self) -> bool {
+        self.answered < self.generation
+    }
+
+    /// True when the library is open and holds nothing, so that there is nothing to search.
+    pub fn has_nothing(&self) -> bool {
+        self.opening == Opening::Open && self.library.files == 0 && self.results.hits().is_empty()
+    }
+
+    /// True while indexing goes on.
+    pub fn is_indexing(&self) -> bool {
+        matches!(
+            self.indexing.state,
+            IndexingState::Scanning | IndexingState::Running
+        )
+    }
+
+    fn open_over(&mut self, mode: Mode) {
+        self.beneath = self.mode_beneath();
+        self.mode = mode;
+        self.scroll = 0;
+    }
+
+    fn close(&mut self) {
+        self.mode = self.beneath;
+    }
+
+    /// How many lines of the list are on the screen.
+    fn list_height(&self) -> usize {
+        self.areas().map_or(1, |areas| areas.list.height.into())
+    }
+
+    /// Asks anew: another query, so the first result is selected.
+    fn ask(&mut self) -> Vec<Command> {
+        self.results.start_anew();
+        self.keep_selection = false;
+        self.request()
+    }
+
+    /// Asks the same again: more results, or a library that has grown.
+    fn ask_again(&mut self) -> Vec<Command> {
+        // While another query is on its way, its answer is the one to show.
+        self.keep_selection = self.keep_selection || !self.is_searching();
+        self.request()
+    }
+
+    fn request(&mut self) -> Vec<Command> {
+        self.generation += 1;
+        vec![Command::Search(Request {
+            generation: self.generation,
+            parts: self.query.all_parts(),
+            n: self.results.asked(),
+            moments: self.moments,
+        })]
+    }
+
+    fn tell(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice {
+            text: text.into(),
+            is_error: false,
+        });
+    }
+
+    fn complain(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice {
+            text: text.into(),
+            is_error: true,
+        });
+    }
+}
+
+/// Changes the state by what happened; gives what is to be done.
+pub fn update(app: &mut App, action: Action) -> Vec<Command> {
+    let commands = match action {
+        Action::Answer(response) => hear(app, *response),
+        Action::Resize(width, height) => {
+            app.size = (width, height);
+            vec![]
+        }
+        action => {
+            app.notice = None;
+            act(app, action)
+        }
+    };
+    app.results.bring_into_view(app.list_height());
+    commands
+}
+
+fn act(app: &mut App, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return vec![Command::Quit],
+        Action::Suspend => return vec![Command::Suspend],
+        Action::Redraw => return vec![Command::Redraw],
+        Action::Help if app.mode == Mode::Help => app.close(),
+        Action::Help => app.open_over(Mode::Help),
+        Action::Failures => app.open_over(Mode::Failures),
+        Action::Close => app.close(),
+        Action::ToQuery => app.mode = Mode::Query,
+        Action::ToResults => {
+            app.history.settle();
+            app.mode = Mode::Results;
+        }
+        Action::ToParts => {
+            if app.query.keep_typed() {
+                app.history.settle();
+            }
+            match app.query.parts.len().checked_sub(1) {
+                Some(last) => {
+                    app.part = last;
+                    app.mode = Mode::Parts;
+                }
+                None => app.tell("the query has no parts yet: type one, or press s on a sound"),
+            }
+        }
+        Action::AddFolder => {
+            app.open_over(Mode::Prompt(Ask::Folder));
+            app.prompt = Line::default();
+        }
+        Action::Refresh if app.library.roots.is_empty() => {
+            app.tell("no folder is known yet: A asks for one");
+        }
+        Action::Refresh => return vec![Command::Index(vec![])],
+        Action::Index(folders) => return vec![Command::Index(folders)],
+        Action::PauseIndexing if !app.is_indexing() => app.tell("nothing is being indexed"),
+        Action::PauseIndexing => {
+            app.paused = !app.paused;
+            return vec![Command::PauseIndexing(app.paused)];
+        }
+        Action::Moments => {
+            app.moments = !app.moments;
+            return app.ask();
+        }
+        Action::Unfold => {
+            if !app.results.toggle_fold() {
+                app.tell("nothing is alike to this");
+            }
+        }
+        Action::Click(row) => {
+            app.mode = Mode::Results;
+            app.history.settle();
+            app.results.select(app.results.offset() + row);
+            return more(app);
+        }
+        Action::Scroll(rows) => return step(app, rows),
+        Action::Next => return step(app, 1),
+        Action::Previous => return step(app, -1),
+        Action::PageDown => return step(app, page(app)),
+        Action::PageUp => return step(app, -page(app)),
+        Action::First => return step(app, isize::MIN),
+        Action::Last => return step(app, isize::MAX),
+        other => return editing::edit(app, other),
+    }
+    vec![]
+}
+
+fn page(app: &App) -> isize {
+    isize::try_from(app.list_height()).unwrap_or(1).max(2) - 1
+}
+
+/// Moves in whatever the keys go to.
+fn step(app: &mut App, by: isize) -> Vec<Command> {
+    match app.mode {
+        Mode::Help | Mode::Failures => {
+            app.scroll = app.scroll.saturating_add_signed(by).min(app.most_scroll());
+            vec![]
+        }
+        Mode::Parts => {
+            let last = app.query.parts.len().saturating_sub(1);
+            app.part = app.part.saturating_add_signed(by).min(last);
+            vec![]
+        }
+        Mode::Query | Mode::Results | Mode::Prompt(_) => {
+            app.results.step(by);
+            more(app)
+        }
+    }
+}
+
+fn more(app: &mut App) -> Vec<Command> {
+    if app.is_searching() || !app.results.wants_more() {
+        return vec![];
+    }
+    app.ask_again()
+}
+
+/// Takes in what a worker says.
+fn hear(app: &mut App, response: Response) -> Vec<Command> {
+    match response {
+        Response::Library(facts) => {
+            let opened = app.opening == Opening::Loading;
+            let grown = facts.files != app.library.files;
+            app.opening = Opening::Open;
+            app.library = facts;
+            if opened && !app.is_searching() {
+                return app.ask();
+            }
+            if grown {
+                return app.ask_again();
+            }
+        }
+        Response::Broken(reason) => app.opening = Opening::Broken(reason),
+        Response::Found { generation, hits } => {
+            if generation < app.generation {
+                return vec![];
+            }
+            app.answered = generation;
+            match hits {
+                Ok(hits) => {
+                    app.failure = None;
+                    let ranked = !app.query.is_empty();
+                    app.results.replace(hits, ranked, app.keep_selection);
+                }
+                Err(reason) => {
+                    app.failure = Some(reason);
+                    app.results.replace(vec![], true, false);
+                }
+            }
+            app.keep_selection = false;
+        }
+        Response::Indexing(progress) => return hear_progress(app, progress),
+    }
+    vec![]
+}
+
+fn hear_progress(app: &mut App, progress: Progress) -> Vec<Command> {
+    app.library.failed.extend(progress.failed.iter().cloned());
+    if let Some(note) = progress.notes.last() {
+        app.complain(note.clone());
+    }
+    let grown = progress.done > app.indexing.done;
+    match &progress.state {
+        IndexingState::Done(outcome) => app.tell(outcome.clone()),
+        IndexingState::Broken(reason) => app.complain(format!("indexing failed: {reason}")),
+        _ => {}
+    }
+    if matches!(progress.state, IndexingState::Scanning) {
+        app.paused = false;
+    }
+    app.indexing = progress;
+    // What was indexed joins the results, unless they are being asked for anyway.
+    if grown && !app.is_searching() {
+        return app.ask_again();
+    }
+    vec![]
+}
+
+impl App {
+    /// The greatest useful scroll of the text that is read.
+    fn most_scroll(&self) -> usize {
+        let lines = match self.mode {
+            Mode::Failures => self.library.failed.len(),
+            _ => super::view::help_lines(self).len(),
+        };
+        lines.saturating_sub(usize::from(self.size.1) - 4)
+    }
+
+    /// The folder that all indexed folders lie in, so that names can be shown below it.
+    pub fn common_root(&self) -> Option<&Path> {
+        match self.library.roots.as_slice() {
+            [root] => Some(root),
+            _ => None,
+        }
+    }
+
+    /// The failures as lines.
+    pub fn failure_lines(&self) -> impl Iterator<Item = (String, &str)> {
+        self.library
+            .failed
+            .iter()
+            .map(|Failed { path, reason }| (printable_path(path), reason.as_str()))
+    }
+}

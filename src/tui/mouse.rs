@@ -1,0 +1,31 @@
+//! From the mouse to what it asks for, by what lies under it.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use super::action::Action;
+use super::app::{App, Mode};
+use super::layout::Areas;
+
+/// How many rows one notch of the wheel moves.
+const WHEEL: isize = 3;
+
+/// What the mouse asks for, if anything.
+pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
+    let areas = app.areas()?;
+    let (column, row) = (mouse.column, mouse.row);
+    let reading = matches!(app.mode, Mode::Help | Mode::Failures);
+    match mouse.kind {
+        MouseEventKind::ScrollDown => Some(Action::Scroll(WHEEL)),
+        MouseEventKind::ScrollUp => Some(Action::Scroll(-WHEEL)),
+        MouseEventKind::Down(MouseButton::Left) if !reading => {
+            if Areas::row_of(areas.query, column, row).is_some() {
+                return Some(Action::ToQuery);
+            }
+            if Areas::row_of(areas.parts, column, row).is_some() {
+                return Some(Action::ToParts);
+            }
+            Areas::row_of(areas.list, column, row).map(Action::Click)
+        }
+        _ => None,
+    }
+}

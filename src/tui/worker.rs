@@ -1,0 +1,172 @@
+//! What takes time, off the thread that draws: opening the library, searching it, indexing.
+//!
+//! Each is a thread that is given work and answers with a [`Response`], which carries the generation
+//! of the question, so that the state drops an answer to a question it no longer asks. Questions wait
+//! in a place for one ([`Slot`]), where a newer one replaces an older one: typing never queues up.
+//! It stands apart because it is the one part of the terminal UI that knows threads, and the engine.
+
+mod indexing;
+mod searching;
+mod slot;
+
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+
+use anyhow::Result;
+use soundseek_index::Index;
+
+use crate::embed::Embedder;
+use crate::library::Library;
+use crate::search::{Hit, Part};
+
+use indexing::Indexer;
+pub use indexing::{Failed, IndexingState, Progress};
+use slot::Slot;
+
+/// Loads the model, which takes time and is done while the first frame is on the screen.
+pub type LoadModel = Box<dyn FnOnce() -> Result<Embedder> + Send>;
+
+/// A question to the library.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Which question it is; they count up.
+    pub generation: u64,
+    /// What is asked for; nothing to see all files.
+    pub parts: Vec<Part>,
+    /// How many results at most.
+    pub n: usize,
+    /// Moments instead of files.
+    pub moments: bool,
+}
+
+/// What a worker has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Response {
+    /// The library and the model are open, or it has grown.
+    Library(LibraryFacts),
+    /// The library or the model cannot be opened: nothing will work.
+    Broken(String),
+    /// The answer to a question.
+    Found {
+        /// Which question it was.
+        generation: u64,
+        /// Best first; or why the question cannot be answered.
+        hits: Result<Vec<Hit>, String>,
+    },
+    /// How far indexing is.
+    Indexing(Progress),
+}
+
+/// What is known of the library as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LibraryFacts {
+    /// How many files are known.
+    pub files: usize,
+    /// The folders that are indexed.
+    pub roots: Vec<PathBuf>,
+    /// The files that could not be indexed, and why.
+    pub failed: Vec<Failed>,
+}
+
+/// Where workers' responses go.
+pub type Answer = Arc<dyn Fn(Response) + Send + Sync>;
+
+/// The open library with all that is needed to search and fill it, shared by the workers.
+struct Engine {
+    library: Arc<Library>,
+    index: RwLock<Index>,
+    embedder: Embedder,
+}
+
+impl Engine {
+    fn open(library: Arc<Library>, load_model: LoadModel) -> Result<Engine> {
+        let embedder = load_model()?;
+        let index = RwLock::new(library.index_for_writing(&embedder)?);
+        library.load_catalog()?;
+        Ok(Engine {
+            library,
+            index,
+            embedder,
+        })
+    }
+
+    fn facts(&self) -> Result<LibraryFacts> {
+        let failures = self.library.failures()?.into_iter();
+        Ok(LibraryFacts {
+            files: self.library.file_count(),
+            roots: self.library.roots()?,
+            failed: failures
+                .map(|(path, failure)| Failed {
+                    path,
+                    reason: failure.reason,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The threads that work for the terminal UI. Dropping them ends them: a file that is being indexed
+/// is finished, and what was written is kept.
+pub struct Workers {
+    requests: Arc<Slot<Request>>,
+    indexer: Arc<Indexer>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts them. Questions may be asked at once; they are answered when the model is there.
+    pub fn start(library: Library, load_model: LoadModel, answer: Answer) -> Workers {
+        let requests = Arc::new(Slot::default());
+        let indexer = Arc::new(Indexer::default());
+        let library = Arc::new(library);
+        let (for_search, for_indexing) = (Arc::clone(&requests), Arc::clone(&indexer));
+        let opening = std::thread::spawn(move || {
+            let engine = match Engine::open(library, load_model) {
+                Ok(engine) => Arc::new(engine),
+                Err(error) => return answer(Response::Broken(format!("{error:#}"))),
+            };
+            if let Ok(facts) = engine.facts() {
+                answer(Response::Library(facts));
+            }
+            let indexing = {
+                let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
+                std::thread::spawn(move || for_indexing.serve(&engine, &answer))
+            };
+            searching::serve(&engine, &for_search, &answer);
+            // A panic there has been told as its last word.
+            let _ = indexing.join();
+        });
+        Workers {
+            requests,
+            indexer,
+            threads: vec![opening],
+        }
+    }
+
+    /// Asks a question; one that still waits is forgotten.
+    pub fn search(&self, request: Request) {
+        self.requests.put(request);
+    }
+
+    /// Indexes folders, after those that are being indexed; all known ones when none is named.
+    pub fn index(&self, roots: Vec<PathBuf>) {
+        self.indexer.add(roots);
+    }
+
+    /// Halts indexing, or goes on with it.
+    pub fn pause_indexing(&self, pause: bool) {
+        self.indexer.pause(pause);
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.requests.close();
+        self.indexer.close();
+        for thread in self.threads.drain(..) {
+            // Whatever it was, it has been told.
+            let _ = thread.join();
+        }
+    }
+}
