@@ -160,26 +160,38 @@ pub(super) fn batch_norm_affine(vb: VarBuilder, features: usize) -> Result<(Tens
     Ok((scale, shift))
 }
 
-/// The matrix (to, from) that stretches the time axis: bicubic with a = -0.75, align_corners =
-/// true, clamped at the ends, positions in single precision, as
-/// `torch.nn.functional.interpolate` does it.
+/// The matrix (to, from) that stretches the time axis.
 fn bicubic_matrix(from: usize, to: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0; from * to];
+    for (row, taps) in matrix.chunks_exact_mut(from).zip(bicubic_taps(from, to)) {
+        for (at, weight) in taps {
+            row[at] += weight;
+        }
+    }
+    matrix
+}
+
+/// For each of `to` places on a stretched axis of `from` numbers, which four it is mixed from and
+/// their weights: bicubic with a = -0.75, align_corners = true, clamped at the ends, positions in
+/// single precision, as `torch.nn.functional.interpolate` does it.
+pub(super) fn bicubic_taps(from: usize, to: usize) -> Vec<[(usize, f32); 4]> {
     const A: f32 = -0.75;
     let near = |z: f32| ((A + 2.0) * z - (A + 3.0)) * z * z + 1.0;
     let far = |z: f32| ((A * z - 5.0 * A) * z + 8.0 * A) * z - 4.0 * A;
     let step = (from - 1) as f32 / (to - 1) as f32;
-    let mut matrix = vec![0.0; from * to];
-    for (t, row) in matrix.chunks_exact_mut(from).enumerate() {
+    let taps = |t: usize| {
         let position = step * t as f32;
         let before = position.floor();
         let z = position - before;
-        let taps = [far(z + 1.0), near(z), near(1.0 - z), far(2.0 - z)];
-        for (tap, weight) in taps.into_iter().enumerate() {
-            let at = (before as isize + tap as isize - 1).clamp(0, from as isize - 1);
-            row[at as usize] += weight;
-        }
-    }
-    matrix
+        let at = |tap: isize| (before as isize + tap - 1).clamp(0, from as isize - 1) as usize;
+        [
+            (at(0), far(z + 1.0)),
+            (at(1), near(z)),
+            (at(2), near(1.0 - z)),
+            (at(3), far(2.0 - z)),
+        ]
+    };
+    (0..to).map(taps).collect()
 }
 
 /// `ClapAudioPatchEmbed`: square patches to tokens; in fusion models also the crops of longer
@@ -480,7 +492,7 @@ impl WindowAttention {
 /// For each pair (query, key) of a window's tokens, the row of the bias table: the offset of the
 /// two, (rows + w - 1) · (2w - 1) + columns + w - 1. Checkpoints store the same numbers as
 /// `relative_position_index`.
-fn offset_index(window: usize) -> Vec<u32> {
+pub(super) fn offset_index(window: usize) -> Vec<u32> {
     let tokens = window * window;
     let mut index = Vec::with_capacity(tokens * tokens);
     for query in 0..tokens {
@@ -495,7 +507,7 @@ fn offset_index(window: usize) -> Vec<u32> {
 
 /// The mask of a shifted block, (windows, w · w, w · w): tokens attend to each other only where
 /// they were neighbours before the cyclic shift (Liu et al. 2021, Swin, section 3.2).
-fn shift_mask(side: usize, window: usize, shift: usize) -> Vec<f32> {
+pub(super) fn shift_mask(side: usize, window: usize, shift: usize) -> Vec<f32> {
     let band = |n: usize| usize::from(n >= side - window) + usize::from(n >= side - shift);
     let across = side / window;
     let tokens = window * window;

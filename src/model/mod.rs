@@ -8,9 +8,11 @@
 mod audio;
 mod checkpoint;
 mod config;
+mod cpu;
 mod device;
 mod error;
 mod fusion;
+mod options;
 mod projection;
 mod text;
 mod tokens;
@@ -22,12 +24,15 @@ use candle_core::Tensor;
 
 pub use checkpoint::Checkpoint;
 pub use config::{AudioConfig, ClapConfig, TextConfig};
+pub use cpu::instruction_set;
 pub use device::{Device, DeviceChoice, ParseDeviceError};
 pub use error::{LoadError, ModelError};
+pub use options::{Backend, LoadOptions, ParsePrecisionError, Precision};
 pub use tokens::TextTokenizer;
 
 use crate::mel::{LogMel, MelConfig};
 use audio::AudioEncoder;
+use cpu::AudioTower;
 use text::TextEncoder;
 use weights::Weights;
 
@@ -57,12 +62,22 @@ pub struct ClapModel {
     tokenizer: TextTokenizer,
     weights: Arc<Weights>,
     device: candle_core::Device,
+    options: LoadOptions,
     logit_scale_audio: f32,
     logit_scale_text: f32,
     text: OnceLock<TextEncoder>,
-    audio: OnceLock<AudioEncoder>,
+    audio: OnceLock<Audio>,
     building: Mutex<()>,
     fingerprint: OnceLock<String>,
+}
+
+/// Shows a stage by its name.
+type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor);
+
+/// The audio encoder of the chosen implementation.
+enum Audio {
+    Fast(Box<AudioTower>),
+    Reference(Box<AudioEncoder>),
 }
 
 impl ClapModel {
@@ -72,7 +87,11 @@ impl ClapModel {
     /// # Errors
     /// [`LoadError`] for a file that is missing or bad, a configuration that cannot be computed, or
     /// a device that is not there.
-    pub fn load(checkpoint: &Checkpoint, device: Device) -> Result<ClapModel, LoadError> {
+    pub fn load(
+        checkpoint: &Checkpoint,
+        options: impl Into<LoadOptions>,
+    ) -> Result<ClapModel, LoadError> {
+        let options = options.into();
         checkpoint.check_exists()?;
         let config = config::read_config(checkpoint)?;
         let mel_config = config::read_mel_config(checkpoint, &config.audio_config)?;
@@ -90,7 +109,8 @@ impl ClapModel {
             checkpoint: checkpoint.clone(),
             name: checkpoint.name(),
             tokenizer: TextTokenizer::load(checkpoint, &config.text_config)?,
-            device: device.open()?,
+            device: options.device.open()?,
+            options,
             config,
             mel_config,
             weights,
@@ -186,14 +206,15 @@ impl ClapModel {
     /// [`ModelError::Features`] for spectrograms of another shape, and bad weights, which are first
     /// read here.
     pub fn audio_embeddings(&self, features: &[LogMel]) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.embed_audio(features, &mut |_, _| ())
+        self.embed_audio(features, None)
     }
 
     /// Shows the inner stages of [`Self::audio_embeddings`] to `visit`, by the names of the
     /// reference's modules: `batch_norm`, `mel2img`, `patch_proj`, `mel_conv2d`, `aff`,
     /// `patch_embed`, `block.STAGE.BLOCK`, `merge.STAGE`, `final_norm`, `pooled`, `proj.linear1`,
     /// `proj`. This is how a port, another precision, or another device is compared with a
-    /// reference. The first two hold every clip's first channel, then the crops of longer clips.
+    /// reference. The first two hold every clip's first channel, then the crops of longer clips;
+    /// [`Backend::Fast`] computes neither, it joins them to the cut into patches.
     ///
     /// # Errors
     /// Those of [`Self::audio_embeddings`].
@@ -202,7 +223,7 @@ impl ClapModel {
         features: &[LogMel],
         visit: &mut dyn FnMut(&str, &Tensor),
     ) -> Result<(), ModelError> {
-        self.embed_audio(features, visit).map(|_| ())
+        self.embed_audio(features, Some(visit)).map(|_| ())
     }
 
     /// As [`Self::audio_stages`], for [`Self::token_embeddings`]: `last_hidden_state`, `pooled`,
@@ -264,13 +285,13 @@ impl ClapModel {
             return Ok(Vec::new());
         }
         let encoder = self.encoder(&self.text, |vb| TextEncoder::load(vb, &self.config))?;
-        self.rows(&encoder.forward(tokens, visit)?, "text")
+        self.checked(host_rows(&encoder.forward(tokens, visit)?)?, "text")
     }
 
     fn embed_audio(
         &self,
         features: &[LogMel],
-        visit: &mut dyn FnMut(&str, &Tensor),
+        visit: Option<Visit<'_>>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         let (frames, n_mels) = (self.mel_config.frames(), self.mel_config.n_mels);
         let most = if self.mel_config.fusion { 4 } else { 1 };
@@ -292,9 +313,26 @@ impl ClapModel {
             return Ok(Vec::new());
         }
         let encoder = self.encoder(&self.audio, |vb| {
-            AudioEncoder::load(vb, &self.config, frames)
+            let (config, precision) = (&self.config, self.options.precision);
+            Ok(if self.is_fast() {
+                Audio::Fast(Box::new(AudioTower::load(vb, precision, config, frames)?))
+            } else {
+                Audio::Reference(Box::new(AudioEncoder::load(vb, config, frames)?))
+            })
         })?;
-        self.rows(&encoder.forward(&clips, visit)?, "clip")
+        let rows = match (encoder, visit) {
+            (Audio::Fast(tower), None) => tower.forward(&clips),
+            (Audio::Fast(tower), Some(visit)) => tower.stages(&clips, visit)?,
+            (Audio::Reference(encoder), visit) => {
+                host_rows(&encoder.forward(&clips, visit.unwrap_or(&mut |_, _| ()))?)?
+            }
+        };
+        self.checked(rows, "clip")
+    }
+
+    /// Whether the implementation made for speed is the one to compute with.
+    fn is_fast(&self) -> bool {
+        self.options.backend == Backend::Fast && self.options.device == Device::Cpu
     }
 
     /// The encoder in `cell`, built first if this is its first use.
@@ -314,10 +352,8 @@ impl ClapModel {
         Ok(cell.get_or_init(|| encoder))
     }
 
-    fn rows(&self, embeddings: &Tensor, what: &str) -> Result<Vec<Vec<f32>>, ModelError> {
-        let rows = embeddings
-            .to_device(&candle_core::Device::Cpu)?
-            .to_vec2::<f32>()?;
+    /// Refuses embeddings that are not finite.
+    fn checked(&self, rows: Vec<Vec<f32>>, what: &str) -> Result<Vec<Vec<f32>>, ModelError> {
         match rows
             .iter()
             .position(|row| row.iter().any(|x| !x.is_finite()))
@@ -329,4 +365,11 @@ impl ClapModel {
             }),
         }
     }
+}
+
+/// A tensor's rows, fetched from wherever it is.
+fn host_rows(embeddings: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
+    embeddings
+        .to_device(&candle_core::Device::Cpu)?
+        .to_vec2::<f32>()
 }

@@ -4,7 +4,7 @@
 //! alone: every tensor they ask for is checked for presence, shape and number format, and no
 //! weight is read. When a tower is first needed the same constructors run again and get values,
 //! which are checked to be finite. So the list of needed tensors exists once, in the constructors,
-//! and a text query never converts the audio encoder. This is the only file that may say `unsafe`.
+//! and a text query never converts the audio encoder.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,0 +1,260 @@
+//! A Swin block on one group of windows at a time.
+//!
+//! Every step of a block works within a window or on single tokens, so a group of windows goes
+//! through the whole block before the next one starts, and what lies between the steps never
+//! leaves the cache. The group's rows are gathered through a list of places, which is all that is
+//! left of the cyclic shift and the window cut, and the results are added where they came from.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::super::audio::{offset_index, shift_mask};
+use super::super::{AudioConfig, Precision};
+use super::kernels::{Activation, Kernels, Narrowed};
+use super::linear::{Affine, Linear, Norm, activation, affine};
+use super::matrix::Matrix;
+
+/// Tokens of a group: enough to use a panel of weights often, few enough for the second cache.
+const GROUP: usize = 128;
+
+/// What biases beyond the last token are: nothing is left of them after the softmax.
+const FAR_BELOW: f32 = -1e30;
+
+/// `ClapAudioLayer`.
+pub(super) struct Block {
+    query_key_value: Linear,
+    attended: Linear,
+    intermediate: Linear,
+    output: Linear,
+    epsilon: f64,
+    heads: usize,
+    /// Tokens of a window.
+    tokens: usize,
+    /// Where the tokens of each window, one after the other, are in the map, row by row.
+    places: Vec<usize>,
+    /// (heads, tokens, stride of the scores): the learned bias of each offset.
+    bias: Vec<f32>,
+    /// For each window the mask it has, if it has one.
+    masked: Vec<Option<usize>>,
+    /// (masks, tokens, stride of the scores).
+    masks: Vec<f32>,
+}
+
+/// The matrices of a group, kept from group to group and from clip to clip.
+#[derive(Default)]
+pub(super) struct Workspace {
+    pub rows: Matrix,
+    pub narrowed: Narrowed,
+    pub at: Vec<usize>,
+    projected: Matrix,
+    keys: Matrix,
+    scores: Matrix,
+    mixed: Matrix,
+    hidden: Matrix,
+}
+
+impl Block {
+    pub fn load(
+        vb: &VarBuilder,
+        kernels: &Kernels,
+        precision: Precision,
+        config: &AudioConfig,
+        stage: usize,
+        odd: bool,
+    ) -> Result<Block> {
+        let (channels, side) = (config.channels(stage), config.side(stage));
+        let (heads, window) = (config.num_attention_heads[stage], config.window_size);
+        let hidden = (config.mlp_ratio * channels as f64) as usize;
+        let shift = if odd && side > window { window / 2 } else { 0 };
+        let before = Norm::load(&vb.pp("layernorm_before"), channels)?;
+        let after = Norm::load(&vb.pp("layernorm_after"), channels)?;
+        let own = vb.pp("attention.self");
+        let project = |name| -> Result<Affine> {
+            let affine = affine(&own.pp(name), channels, channels, config.qkv_bias)?;
+            Ok(affine.after(&before.factor, &before.summand))
+        };
+        // The scores' scale goes into the queries.
+        let scale = 1.0 / ((channels / heads) as f32).sqrt();
+        let parts = [
+            project("query")?.scaled(scale),
+            project("key")?,
+            project("value")?,
+        ];
+        let attended = affine(&vb.pp("attention.output.dense"), channels, channels, true)?;
+        let intermediate = affine(&vb.pp("intermediate.dense"), channels, hidden, true)?;
+        let intermediate = intermediate.after(&after.factor, &after.summand);
+        let output = affine(&vb.pp("output.dense"), hidden, channels, true)?;
+        let act = activation(&config.hidden_act);
+        let pack = |affine, activation| Linear::pack(kernels, affine, precision, activation);
+        let table = own.get(
+            ((2 * window - 1) * (2 * window - 1), heads),
+            "relative_position_bias_table",
+        )?;
+        let (masked, masks) = masks(side, window, shift);
+        Ok(Block {
+            query_key_value: pack(Affine::stacked(parts), Activation::None),
+            attended: pack(attended, Activation::None),
+            intermediate: pack(intermediate, act),
+            output: pack(output, Activation::None),
+            epsilon: config.layer_norm_eps,
+            heads,
+            tokens: window * window,
+            places: places(side, window, shift),
+            bias: biases(&table, window)?,
+            masked,
+            masks,
+        })
+    }
+
+    /// Changes a map of tokens (S · S, C) in place.
+    pub fn forward(&self, kernels: &Kernels, x: &mut Matrix, work: &mut Workspace) {
+        let windows = (GROUP / self.tokens).max(1);
+        for (group, places) in self.places.chunks(windows * self.tokens).enumerate() {
+            self.group(kernels, x, work, group * windows, places);
+        }
+    }
+
+    fn group(
+        &self,
+        kernels: &Kernels,
+        x: &mut Matrix,
+        work: &mut Workspace,
+        first_window: usize,
+        places: &[usize],
+    ) {
+        let (count, channels, stride) = (places.len(), x.width(), x.stride());
+        work.at.clear();
+        work.at.extend(places.iter().map(|&place| place * stride));
+        work.rows.shape(count, channels);
+        kernels.normalise(x, &work.at, &mut work.rows, self.epsilon);
+        self.query_key_value
+            .apply(kernels, &work.rows, &mut work.narrowed, &mut work.projected);
+        work.mixed.shape(count, channels);
+        for (i, row) in (0..count).step_by(self.tokens).enumerate() {
+            let mask = self.masked[first_window + i];
+            self.attend(kernels, work, row, channels, mask);
+        }
+        self.attended
+            .add(kernels, &work.mixed, &mut work.narrowed, x, &work.at);
+        kernels.normalise(x, &work.at, &mut work.rows, self.epsilon);
+        self.intermediate
+            .apply(kernels, &work.rows, &mut work.narrowed, &mut work.hidden);
+        self.output
+            .add(kernels, &work.hidden, &mut work.narrowed, x, &work.at);
+    }
+
+    /// Attention of the window whose tokens are the rows from `row` on: scores, bias, mask, softmax
+    /// and product, head by head, in the first cache.
+    fn attend(
+        &self,
+        kernels: &Kernels,
+        work: &mut Workspace,
+        row: usize,
+        channels: usize,
+        mask: Option<usize>,
+    ) {
+        let (tokens, width) = (self.tokens, channels / self.heads);
+        work.scores.shape(tokens, tokens);
+        let size = tokens * work.scores.stride();
+        let mask = mask.map(|mask| &self.masks[mask * size..][..size]);
+        work.keys.shape(width, tokens);
+        let (start, stride) = (row * work.projected.stride(), work.projected.stride());
+        for head in 0..self.heads {
+            let query = start + head * width;
+            let (key, value) = (query + channels, query + 2 * channels);
+            for j in 0..tokens {
+                let at = key + j * stride;
+                let to_stride = work.keys.stride();
+                let to = &mut work.keys.numbers_mut()[j..];
+                let from = &work.projected.numbers()[at..at + width];
+                for (to, &from) in to.iter_mut().step_by(to_stride).zip(from) {
+                    *to = from;
+                }
+            }
+            kernels.multiply_parts(
+                (tokens, width, tokens),
+                (&work.projected, query),
+                (&work.keys, 0),
+                (&mut work.scores, 0),
+            );
+            let bias = &self.bias[head * size..][..size];
+            kernels.softmax(&mut work.scores, bias, mask);
+            let to = row * work.mixed.stride() + head * width;
+            kernels.multiply_parts(
+                (tokens, tokens, width),
+                (&work.scores, 0),
+                (&work.projected, value),
+                (&mut work.mixed, to),
+            );
+        }
+    }
+}
+
+/// For each window, row by row, the places of its tokens in the map that the shift was applied to.
+fn places(side: usize, window: usize, shift: usize) -> Vec<usize> {
+    let across = side / window;
+    let mut places = Vec::with_capacity(side * side);
+    for at in 0..across * across {
+        for token in 0..window * window {
+            let row = (at / across * window + token / window + shift) % side;
+            let column = (at % across * window + token % window + shift) % side;
+            places.push(row * side + column);
+        }
+    }
+    places
+}
+
+/// The distance between two rows of a window's scores, as [`Matrix`] has it.
+fn score_stride(tokens: usize) -> usize {
+    let mut scores = Matrix::default();
+    scores.shape(tokens, tokens);
+    scores.stride()
+}
+
+/// The bias table (offsets, heads) laid out as scores: (heads, tokens, stride).
+fn biases(table: &Tensor, window: usize) -> Result<Vec<f32>> {
+    let (index, tokens) = (offset_index(window), window * window);
+    let table = table.to_vec2::<f32>()?;
+    let heads = table[0].len();
+    let stride = score_stride(tokens);
+    let mut biases = vec![FAR_BELOW; heads * tokens * stride];
+    for (head, biases) in biases.chunks_exact_mut(tokens * stride).enumerate() {
+        for (row, offsets) in biases.chunks_exact_mut(stride).zip(index.chunks(tokens)) {
+            for (bias, &offset) in row.iter_mut().zip(offsets) {
+                *bias = table[offset as usize][head];
+            }
+        }
+    }
+    Ok(biases)
+}
+
+/// The masks of a shifted block, laid out as scores, each kept once, and which one each window
+/// has. Only windows at the map's last row or column have any.
+fn masks(side: usize, window: usize, shift: usize) -> (Vec<Option<usize>>, Vec<f32>) {
+    let (across, tokens) = (side / window, window * window);
+    if shift == 0 {
+        return (vec![None; across * across], Vec::new());
+    }
+    let all = shift_mask(side, window, shift);
+    let stride = score_stride(tokens);
+    let mut kept: Vec<&[f32]> = Vec::new();
+    let mut masks = Vec::new();
+    let masked = all
+        .chunks_exact(tokens * tokens)
+        .map(|mask| {
+            if mask.iter().all(|&m| m == 0.0) {
+                return None;
+            }
+            if let Some(known) = kept.iter().position(|known| *known == mask) {
+                return Some(known);
+            }
+            for row in mask.chunks_exact(tokens) {
+                masks.extend_from_slice(row);
+                masks.resize(masks.len() + stride - tokens, 0.0);
+            }
+            kept.push(mask);
+            Some(kept.len() - 1)
+        })
+        .collect();
+    (masked, masks)
+}

@@ -1,0 +1,71 @@
+//! From a tower's output into the shared space, as [`super::super::projection`] computes it.
+
+use candle_core::Result;
+use candle_nn::VarBuilder;
+
+use super::super::Precision;
+use super::audio::Visit;
+use super::kernels::{Activation, Function, Kernels, Narrowed};
+use super::linear::{Linear, affine};
+use super::matrix::Matrix;
+
+/// `linear1`, activation, `linear2`, and length 1. Always in floats: it is a thousandth of the
+/// work, and what goes wrong here is not averaged out any more.
+pub(super) struct Projection {
+    linear1: Linear,
+    activation: Function,
+    linear2: Linear,
+}
+
+impl Projection {
+    pub fn load(
+        vb: &VarBuilder,
+        kernels: &Kernels,
+        (from, to): (usize, usize),
+        activation: &str,
+    ) -> Result<Projection> {
+        let pack = |name, from| -> Result<Linear> {
+            let affine = affine(&vb.pp(name), from, to, true)?;
+            Ok(Linear::pack(
+                kernels,
+                affine,
+                Precision::F32,
+                Activation::None,
+            ))
+        };
+        Ok(Projection {
+            linear1: pack("linear1", from)?,
+            activation: if activation == "relu" {
+                Function::Relu
+            } else {
+                Function::Gelu
+            },
+            linear2: pack("linear2", to)?,
+        })
+    }
+
+    /// The pooled rows, (rows, from), to unit vectors one behind the other; `other` is room.
+    pub fn forward(
+        &self,
+        kernels: &Kernels,
+        pooled: &mut Matrix,
+        other: &mut Matrix,
+        visit: Visit<'_>,
+    ) -> Vec<f32> {
+        let mut narrowed = Narrowed::default();
+        self.linear1.apply(kernels, pooled, &mut narrowed, other);
+        visit("proj.linear1", other);
+        for row in 0..other.rows() {
+            kernels.apply(self.activation, other.row_mut(row));
+        }
+        self.linear2.apply(kernels, other, &mut narrowed, pooled);
+        visit("proj", pooled);
+        let mut unit = Vec::with_capacity(pooled.rows() * pooled.width());
+        for row in 0..pooled.rows() {
+            let row = pooled.row(row);
+            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            unit.extend(row.iter().map(|x| x / length));
+        }
+        unit
+    }
+}
