@@ -59,6 +59,25 @@ pub fn query(c: &mut Criterion) {
     group.bench_function(format!("{files} files/a tenth of the folders"), |b| {
         b.iter(|| searcher.search(&remembered, &filtered))
     });
+    library.load_catalog().expect("the records are whole");
+    let long = SearchOptions {
+        filters: Filters {
+            longer_s: Some(2.0),
+            ..Filters::default()
+        },
+        ..SearchOptions::default()
+    };
+    for (name, options) in [
+        ("a tenth of the folders", &filtered),
+        ("by length", &long),
+    ] {
+        group.bench_function(format!("{files} files/{name}, catalogue loaded"), |b| {
+            b.iter(|| searcher.search(&remembered, options))
+        });
+    }
+    group.bench_function(format!("{files} files/facets"), |b| {
+        b.iter(|| library.facets(&Filters::default(), Some("/sounds".as_ref())))
+    });
     group.finish();
     drop(index);
     c.bench_function(&format!("query/{files} files/open the index"), |b| {
