@@ -3,16 +3,19 @@
 //! This is the only signal processing between samples and the audio encoder, and its numbers are
 //! part of the model: another mel scale moves the features by 20 dB. It stands apart because it
 //! can be checked alone, against stored reference features and a direct Fourier sum, where an
-//! embedding would hide the mistake. It knows no tensor, and nothing else names `realfft`.
+//! embedding would hide the mistake. It knows no tensor, and nothing else names `rustfft`.
 //!
 //! Source of every rule: `ClapFeatureExtractor` and `audio_utils.py` in Hugging Face transformers
 //! 4.57.6,
 //! <https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/models/clap/feature_extraction_clap.py>.
 
+mod bands;
+
 use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
+use bands::Bands;
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
 
 /// Power below this is raised to it before the logarithm, so that silence is exactly -100 dB
 /// (`mel_floor` of the reference's `spectrogram`).
@@ -173,27 +176,21 @@ impl LogMel {
 #[derive(Default)]
 pub struct Scratch {
     clip: Vec<f32>,
-    frame: Vec<f64>,
-    spectrum: Vec<Complex<f64>>,
+    frames: Vec<Complex<f64>>,
     fft: Vec<Complex<f64>>,
-    power: Vec<f32>,
-}
-
-/// One triangle of the mel bank: its weights and the power bin of the first one.
-struct Triangle {
-    first_bin: usize,
-    weights: Vec<f32>,
+    powers: [Vec<f32>; 2],
 }
 
 /// Computes log-mel spectrograms; built once, shared by threads.
 ///
 /// The transform is in double precision, as the reference's: in single precision its rounding moves
-/// the near-silent bands beside a pure tone by more than 1 dB.
+/// the near-silent bands beside a pure tone by more than 1 dB. Two frames are transformed at once, as
+/// the real and the imaginary part of one.
 pub struct LogMelExtractor {
     config: MelConfig,
-    fft: Arc<dyn RealToComplex<f64>>,
+    fft: Arc<dyn Fft<f64>>,
     window: Vec<f64>,
-    bank: Vec<Triangle>,
+    bands: Bands,
 }
 
 impl LogMelExtractor {
@@ -210,23 +207,11 @@ impl LogMelExtractor {
                 0.5 - 0.5 * turn.cos()
             })
             .collect();
-        let bank = mel_bank(config)
-            .into_iter()
-            .map(|filter| {
-                let first_bin = filter.iter().position(|&w| w > 0.0).unwrap_or(0);
-                let end = filter
-                    .iter()
-                    .rposition(|&w| w > 0.0)
-                    .map_or(first_bin, |last| last + 1);
-                let weights = filter[first_bin..end].iter().map(|&w| w as f32).collect();
-                Triangle { first_bin, weights }
-            })
-            .collect();
         Ok(LogMelExtractor {
             config: config.clone(),
-            fft: RealFftPlanner::new().plan_fft_forward(config.n_fft),
+            fft: FftPlanner::new().plan_fft_forward(config.n_fft),
             window,
-            bank,
+            bands: Bands::new(&mel_bank(config), config.n_bins()),
         })
     }
 
@@ -291,10 +276,9 @@ impl LogMelExtractor {
         let half = n_fft / 2;
         let Scratch {
             clip,
-            frame,
-            spectrum,
+            frames,
             fft,
-            power,
+            powers: [first, second],
         } = scratch;
         let length = clip.len() - half;
         // Reflection about the first and the last sample, neither of them repeated.
@@ -304,34 +288,23 @@ impl LogMelExtractor {
         for i in 0..half {
             clip.push(clip[half + length - 2 - i]);
         }
-        frame.resize(n_fft, 0.0);
-        spectrum.resize(half + 1, Complex::default());
-        fft.resize(self.fft.get_scratch_len(), Complex::default());
-        power.resize(half + 1, 0.0);
-        for start in (0..self.config.frames_of(length)).map(|t| t * hop) {
-            for ((x, &s), &w) in frame
-                .iter_mut()
-                .zip(&clip[start..start + n_fft])
-                .zip(&self.window)
-            {
-                *x = f64::from(s) * w;
-            }
-            self.fft
-                .process_with_scratch(frame, spectrum, fft)
-                .expect("the buffers have the planned lengths");
-            for (p, c) in power.iter_mut().zip(spectrum.iter()) {
-                *p = c.norm_sqr() as f32;
-            }
-            for triangle in &self.bank {
-                let band: f32 = power[triangle.first_bin..]
-                    .iter()
-                    .zip(&triangle.weights)
-                    .map(|(p, w)| p * w)
-                    .sum();
-                // `max` also turns a NaN into silence, which `clamp` would keep.
-                let audible = band.max(MEL_FLOOR);
-                // An overflow stays finite.
-                out.push(10.0 * audible.min(f32::MAX).log10());
+        frames.resize(n_fft, Complex::default());
+        fft.resize(self.fft.get_inplace_scratch_len(), Complex::default());
+        for powers in [&mut *first, &mut *second] {
+            powers.resize(self.bands.powers_len(), 0.0);
+        }
+        let count = self.config.frames_of(length);
+        for t in (0..count).step_by(2) {
+            let has_second = t + 1 < count;
+            let (start, next) = (t * hop, (t + usize::from(has_second)) * hop);
+            let samples = |start: usize| &clip[start..start + n_fft];
+            self.bands
+                .pack(samples(start), samples(next), &self.window, frames);
+            self.fft.process_with_scratch(frames, fft);
+            self.bands.powers(frames, first, second);
+            self.bands.decibels(first, out);
+            if has_second {
+                self.bands.decibels(second, out);
             }
         }
     }

@@ -67,10 +67,7 @@ pub fn query(c: &mut Criterion) {
         },
         ..SearchOptions::default()
     };
-    for (name, options) in [
-        ("a tenth of the folders", &filtered),
-        ("by length", &long),
-    ] {
+    for (name, options) in [("a tenth of the folders", &filtered), ("by length", &long)] {
         group.bench_function(format!("{files} files/{name}, catalogue loaded"), |b| {
             b.iter(|| searcher.search(&remembered, options))
         });
