@@ -16,6 +16,7 @@ pub mod library;
 pub mod mel;
 pub mod model;
 pub mod notation;
+pub mod overview;
 pub mod playback;
 pub mod search;
 pub mod tui;

@@ -8,9 +8,11 @@
 //! content to the path, then the path's record. Whatever is missing is redone by the next run, and
 //! what is left over (vectors without a path) is never shown and is swept by [`Library::sweep`].
 
+mod cache;
 mod catalog;
 mod facets;
 mod filters;
+pub mod marks;
 mod place;
 mod record;
 mod relink;
@@ -24,6 +26,7 @@ use serde::Deserialize;
 use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
 
 use crate::embed::Embedder;
+pub use cache::Cache;
 use catalog::{Catalog, ContentHasher};
 pub use facets::{Facets, LENGTH_EDGES_S};
 pub use filters::{Filters, Passing};
@@ -45,6 +48,8 @@ pub struct Library {
     roots: Table,
     /// Path of a folder below a root, on another drive than the folder that it is in, to nothing.
     mounts: Table,
+    /// Content hash to [`marks::Marks`].
+    marks: Table,
     /// Held while a file's record is written, so that it never differs from the store.
     catalog: RwLock<Option<Catalog>>,
 }
@@ -87,6 +92,7 @@ impl Library {
             failures: database.table("failures")?,
             roots: database.table("roots")?,
             mounts: database.table("mounts")?,
+            marks: database.table("marks")?,
             catalog: RwLock::default(),
             database,
         })

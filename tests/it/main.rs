@@ -16,6 +16,7 @@ mod ingest;
 mod long_running;
 mod odd_input;
 mod out_of_reach;
+mod overview;
 mod playback;
 mod search;
 mod unread;
