@@ -11,6 +11,7 @@ pub mod audio;
 pub mod demo;
 pub mod display;
 pub mod embed;
+pub mod export;
 pub mod ingest;
 pub mod library;
 pub mod mel;

@@ -10,6 +10,7 @@ mod checkpoint;
 mod cli;
 mod corpora;
 mod demo;
+mod export;
 mod golden;
 mod golden_mel;
 mod ingest;
