@@ -4,7 +4,8 @@
 //! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
 //! into embeddings in one shared space, and [`embed`] is the seam between those and what uses them.
 //! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`search`] asks
-//! it. [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
+//! it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
+//! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
 //! shown and written there and on the command line. [`demo`] synthesises sounds to try it all on.
 
 pub mod audio;

@@ -21,7 +21,6 @@ mod programs;
 mod source;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 
@@ -47,7 +46,7 @@ pub struct Play {
     pub looped: bool,
 }
 
-/// Tells plays of one [`Player`] apart; later ones are greater.
+/// Tells plays of one [`Player`] apart; chosen by whoever plays, and returned in the events.
 pub type PlayId = u64;
 
 /// What happens to a play. Sent from the player's thread, in order.
@@ -89,7 +88,6 @@ pub enum PlaybackEvent {
 /// Dropping it ends the sound and the thread.
 pub struct Player {
     commands: Sender<Command>,
-    next: AtomicU64,
 }
 
 impl Player {
@@ -106,18 +104,12 @@ impl Player {
             .spawn(|| Engine::new(devices, inbox, Box::new(on_event)).run());
         // A system without another thread to give plays nothing, and the commands go nowhere.
         drop(started);
-        Player {
-            commands,
-            next: AtomicU64::new(1),
-        }
+        Player { commands }
     }
 
-    /// Plays `play` from its start, in place of what is playing. Gives the name of this play in
-    /// [`PlaybackEvent`]s.
-    pub fn play(&self, play: Play) -> PlayId {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+    /// Plays `play` from its start, in place of what is playing. `id` names it in the events.
+    pub fn play(&self, id: PlayId, play: Play) {
         self.send(Command::Play(id, play));
-        id
     }
 
     /// Falls silent. There is no event: no [`PlaybackEvent::Ended`] follows for what was playing.

@@ -47,6 +47,7 @@ struct Rig {
     player: Player,
     capture: Capture,
     events: Receiver<PlaybackEvent>,
+    plays: std::cell::Cell<u64>,
     folder: tempfile::TempDir,
 }
 
@@ -64,11 +65,20 @@ fn rig_on(devices: Vec<Box<dyn Device>>, capture: Capture) -> Rig {
         player,
         capture,
         events,
+        plays: std::cell::Cell::new(0),
         folder: tempfile::tempdir().expect("a temporary folder"),
     }
 }
 
 impl Rig {
+    /// Plays, under the next number.
+    fn play(&self, play: Play) -> u64 {
+        let id = self.plays.get() + 1;
+        self.plays.set(id);
+        self.player.play(id, play);
+        id
+    }
+
     /// Lets everything pass and gives the events up to the end or failure of `play`.
     fn finish(&self, play: u64) -> Vec<PlaybackEvent> {
         self.capture.run_free();
@@ -108,7 +118,7 @@ fn assert_same(left: &[f32], right: &[f32]) {
 fn a_sound_is_played_sample_for_sample_in_stereo_and_then_ends() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 0.1);
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     let events = rig.finish(play);
     let frames = rig.capture.frames();
     let played: Vec<f32> = frames.iter().flatten().copied().collect();
@@ -132,7 +142,7 @@ fn mono_is_heard_on_both_sides_and_another_rate_is_converted_as_the_resampler_do
         .map(|n| 0.5 * (n as f32 * 440.0 * std::f32::consts::TAU / 44_100.0).sin())
         .collect();
     let path = crate::support::write_wav(&rig.folder.path().join("a.wav"), 44_100, &tone);
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     rig.finish(play);
     let mut samples = Vec::new();
     let mut stream = AudioStream::open(&path).expect("it opens");
@@ -152,7 +162,7 @@ fn mono_is_heard_on_both_sides_and_another_rate_is_converted_as_the_resampler_do
 fn a_part_begins_at_its_start_with_a_fade_and_ends_at_its_end() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 1.0);
-    let play = rig.player.play(Play {
+    let play = rig.play(Play {
         start_s: 0.5,
         end_s: Some(0.6),
         ..whole(&path)
@@ -171,7 +181,7 @@ fn a_part_begins_at_its_start_with_a_fade_and_ends_at_its_end() {
 fn a_loop_turns_back_without_a_gap_until_it_is_switched_off() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 1.0);
-    let play = rig.player.play(Play {
+    let play = rig.play(Play {
         end_s: Some(0.05),
         looped: true,
         ..whole(&path)
@@ -206,7 +216,7 @@ fn a_loop_turns_back_without_a_gap_until_it_is_switched_off() {
 fn seeking_goes_on_at_the_new_place_with_fades_on_both_sides() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 2.0);
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     rig.capture.advance(960);
     rig.player.seek(1.5);
     rig.finish(play);
@@ -234,7 +244,7 @@ fn seeking_goes_on_at_the_new_place_with_fades_on_both_sides() {
 fn stopping_fades_within_a_block_and_no_end_is_told() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 2.0);
-    rig.player.play(whole(&path));
+    rig.play(whole(&path));
     rig.capture.advance(9_600);
     rig.player.stop();
     rig.capture.run_free();
@@ -259,15 +269,15 @@ fn stopping_fades_within_a_block_and_no_end_is_told() {
 fn the_latest_of_several_wishes_wins() {
     let rig = rig();
     let path = ramp(rig.folder.path(), 1.0);
-    rig.player.play(whole(&path));
+    rig.play(whole(&path));
     rig.capture.advance(480);
     for tenth in 1..9 {
-        rig.player.play(Play {
+        rig.play(Play {
             start_s: f64::from(tenth) / 10.0,
             ..whole(&path)
         });
     }
-    let last = rig.player.play(Play {
+    let last = rig.play(Play {
         start_s: 0.9,
         ..whole(&path)
     });
@@ -297,7 +307,7 @@ fn the_volume_is_squared_and_changes_without_a_step() {
         RATE_HZ,
         std::iter::repeat_n([0.5, 0.5], 48_000),
     );
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     rig.capture.advance(960);
     rig.player.set_volume(0.5);
     rig.finish(play);
@@ -317,13 +327,13 @@ fn the_device_is_opened_by_the_first_sound_and_released_after_a_second_of_silenc
     assert_eq!(rig.capture.openings(), (0, 0));
     let path = ramp(rig.folder.path(), 0.1);
     rig.player.set_volume(1.0);
-    rig.player.play(whole(&path));
+    rig.play(whole(&path));
     rig.capture.run_free();
     rig.capture.wait_until_closed();
     assert_eq!(rig.capture.openings(), (1, 1));
     let frames = rig.capture.frames().len();
     assert_eq!(frames, 4_800 + RATE_HZ as usize);
-    rig.player.play(whole(&path));
+    rig.play(whole(&path));
     rig.events
         .iter()
         .find(|event| matches!(event, PlaybackEvent::Ended { play: 2 }));
@@ -336,7 +346,7 @@ fn a_file_that_cannot_be_decoded_fails_by_name_and_the_next_one_plays() {
     rig.capture.run_free();
     let bad = rig.folder.path().join("bad.wav");
     std::fs::write(&bad, b"not a sound at all, but some text").expect("it is written");
-    let play = rig.player.play(whole(&bad));
+    let play = rig.play(whole(&bad));
     let events = rig.finish(play);
     let Some(PlaybackEvent::Failed { message, .. }) = events.last() else {
         panic!("{events:?}")
@@ -345,7 +355,7 @@ fn a_file_that_cannot_be_decoded_fails_by_name_and_the_next_one_plays() {
         message.contains("bad.wav") && !message.contains('\n'),
         "{message}"
     );
-    let play = rig.player.play(whole(&ramp(rig.folder.path(), 0.05)));
+    let play = rig.play(whole(&ramp(rig.folder.path(), 0.05)));
     assert!(matches!(
         rig.finish(play).last(),
         Some(PlaybackEvent::Ended { .. })
@@ -356,7 +366,7 @@ fn a_file_that_cannot_be_decoded_fails_by_name_and_the_next_one_plays() {
 fn without_any_device_one_line_says_so() {
     let capture = Capture::new(RATE_HZ);
     let rig = rig_on(vec![], capture);
-    let play = rig.player.play(whole(&ramp(rig.folder.path(), 0.05)));
+    let play = rig.play(whole(&ramp(rig.folder.path(), 0.05)));
     let events = rig.finish(play);
     let message = "no sound: no device and none of the players is there".into();
     assert_eq!(events, [PlaybackEvent::Failed { play, message }]);
@@ -367,7 +377,7 @@ fn sound_goes_on_with_the_next_device_when_one_is_unplugged() {
     let (first, second) = (Capture::new(RATE_HZ), Capture::new(RATE_HZ));
     let devices: Vec<Box<dyn Device>> = vec![Box::new(first.clone()), Box::new(second.clone())];
     let rig = rig_on(devices, second);
-    let play = rig.player.play(whole(&ramp(rig.folder.path(), 1.0)));
+    let play = rig.play(whole(&ramp(rig.folder.path(), 1.0)));
     first.advance(4_800);
     first.unplug();
     rig.finish(play);
@@ -414,7 +424,7 @@ mod programs {
         script(bin.path(), "mpv", "exit 1");
         std::fs::write(bin.path().join("pw-play"), "not executable").expect("it is written");
         let rig = rig_on(players(bin.path()), Capture::new(RATE_HZ));
-        let play = rig.player.play(Play {
+        let play = rig.play(Play {
             start_s: 0.2,
             ..whole(&ramp(rig.folder.path(), 0.4))
         });
@@ -452,7 +462,7 @@ mod programs {
             &format!("exec /bin/cat > '{}'", heard.display()),
         );
         let rig = rig_on(players(bin.path()), Capture::new(RATE_HZ));
-        let play = rig.player.play(whole(&ramp(rig.folder.path(), 0.5)));
+        let play = rig.play(whole(&ramp(rig.folder.path(), 0.5)));
         let events = rig.finish(play);
         assert!(
             matches!(events.last(), Some(PlaybackEvent::Ended { .. })),
@@ -477,7 +487,7 @@ mod programs {
         let bin = tempfile::tempdir().expect("a temporary folder");
         script(bin.path(), "paplay", "exit 1");
         let rig = rig_on(players(bin.path()), Capture::new(RATE_HZ));
-        let play = rig.player.play(whole(&ramp(rig.folder.path(), 5.0)));
+        let play = rig.play(whole(&ramp(rig.folder.path(), 5.0)));
         let events = rig.finish(play);
         let Some(PlaybackEvent::Failed { message, .. }) = events.last() else {
             panic!("{events:?}")
@@ -493,7 +503,7 @@ fn alsa_plays_to_its_null_device_and_names_a_missing_one() {
     use soundseek::playback::Alsa;
     let rig = rig_on(vec![Box::new(Alsa::new("null"))], Capture::new(RATE_HZ));
     let path = ramp(rig.folder.path(), 0.2);
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     let events = rig.finish(play);
     if let Some(PlaybackEvent::Failed { message, .. }) = events.last() {
         assert!(
@@ -511,7 +521,7 @@ fn alsa_plays_to_its_null_device_and_names_a_missing_one() {
         }
     );
     let rig = rig_on(vec![Box::new(Alsa::new("hw:77"))], Capture::new(RATE_HZ));
-    let play = rig.player.play(whole(&path));
+    let play = rig.play(whole(&path));
     let events = rig.finish(play);
     let [PlaybackEvent::Failed { message, .. }] = &events[..] else {
         panic!("{events:?}")
