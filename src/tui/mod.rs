@@ -34,7 +34,7 @@ pub use layout::{Areas, LEAST_HEIGHT, LEAST_WIDTH, Openings};
 pub use line::Line;
 use terminal::Screen;
 pub use theme::{ColourDepth, Ground, Palette, Rgb, Theme};
-pub use view::draw;
+pub use view::{draw, spectrogram, strip, waveform};
 use worker::{LoadModel, Response, Workers};
 
 /// What the loop hears.

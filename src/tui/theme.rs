@@ -298,6 +298,24 @@ impl Theme {
         self.or(self.palette.error, Modifier::BOLD)
     }
 
+    /// The body of a waveform: its mean.
+    pub fn wave(&self) -> Style {
+        self.coloured(self.palette.medium)
+    }
+
+    /// The peaks of a waveform, around its body.
+    pub fn wave_peak(&self) -> Style {
+        self.or(self.palette.weak, Modifier::DIM)
+    }
+
+    /// The ground of the moment that matched, in a drawing.
+    pub fn span(&self) -> Style {
+        match self.depth {
+            ColourDepth::Mono => Style::new().add_modifier(Modifier::UNDERLINED),
+            _ => Style::new().bg(self.depth.colour(self.palette.selection)),
+        }
+    }
+
     /// What the cursor of a panel is on, when it is a single word.
     pub fn cursor(&self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)

@@ -7,7 +7,10 @@ mod help;
 mod preview;
 mod query;
 mod results;
+pub mod spectrogram;
 mod status;
+pub mod strip;
+pub mod waveform;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;

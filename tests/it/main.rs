@@ -20,4 +20,5 @@ mod out_of_reach;
 mod overview;
 mod playback;
 mod search;
+mod tui_drawings;
 mod unread;
