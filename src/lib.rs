@@ -15,6 +15,7 @@ pub mod embed;
 pub mod export;
 pub mod ingest;
 pub mod library;
+pub mod map;
 pub mod mel;
 pub mod model;
 pub mod notation;

@@ -15,6 +15,7 @@ mod golden;
 mod golden_mel;
 mod ingest;
 mod long_running;
+mod map;
 mod odd_input;
 mod out_of_reach;
 mod overview;
