@@ -27,6 +27,8 @@ pub enum Action {
     ToResults,
     /// To the parts of the query.
     ToParts,
+    /// Shows or hides the filters.
+    Filters,
     /// Shows or hides what could not be indexed.
     Failures,
 
@@ -89,8 +91,14 @@ pub enum Action {
     /// Shows the files that are alike, or folds them again.
     Unfold,
 
-    /// Confirms what is asked for.
+    /// Takes or drops the choice under the cursor; confirms a line that is asked for.
     Choose,
+    /// Into the folder under the cursor.
+    Descend,
+    /// To the folder above.
+    Ascend,
+    /// No filter at all.
+    ClearFilters,
 
     /// Asks for a folder to index.
     AddFolder,
@@ -105,6 +113,8 @@ pub enum Action {
     Paste(String),
     /// The row of the list with this number was clicked.
     Click(usize),
+    /// The row of the filters with this number was clicked.
+    ClickFilter(usize),
     /// The wheel was turned over the list, by so many rows.
     Scroll(isize),
     /// A folder was named on the command line: index it.
@@ -126,6 +136,8 @@ pub enum Context {
     Results,
     /// The parts of the query.
     Parts,
+    /// The filters.
+    Filters,
     /// A text to be read: the help, the failures.
     Reading,
     /// A line that is asked for.
@@ -134,10 +146,11 @@ pub enum Context {
 
 impl Context {
     /// All of them, in the order of the help.
-    pub const ALL: [Context; 6] = [
+    pub const ALL: [Context; 7] = [
         Context::Query,
         Context::Results,
         Context::Parts,
+        Context::Filters,
         Context::Reading,
         Context::Prompt,
         Context::Everywhere,
@@ -150,6 +163,7 @@ impl Context {
             Context::Query => "query",
             Context::Results => "results",
             Context::Parts => "parts",
+            Context::Filters => "filters",
             Context::Reading => "reading",
             Context::Prompt => "prompt",
         }
@@ -162,6 +176,7 @@ impl Context {
             Context::Query => "In the query line",
             Context::Results => "In the results",
             Context::Parts => "On the parts of the query",
+            Context::Filters => "In the filters",
             Context::Reading => "In help and failures",
             Context::Prompt => "When asked for a line",
         }
@@ -202,7 +217,7 @@ const fn offer(
 /// All that can be asked for, in the order of the help.
 pub static OFFERS: &[Offer] = &{
     use Action as A;
-    use Context::{Everywhere, Parts, Prompt, Query, Reading, Results};
+    use Context::{Everywhere, Filters, Parts, Prompt, Query, Reading, Results};
     [
         offer(
             Query,
@@ -353,6 +368,14 @@ pub static OFFERS: &[Offer] = &{
             A::Moments,
             "rank moments in long files, or files",
         ),
+        offer(Results, "filters", &["f"], A::Filters, "filters"),
+        offer(
+            Results,
+            "clear-filters",
+            &["F"],
+            A::ClearFilters,
+            "no filters",
+        ),
         offer(
             Results,
             "add-folder",
@@ -439,6 +462,53 @@ pub static OFFERS: &[Offer] = &{
             A::ToResults,
             "to the results",
         ),
+        offer(Filters, "next", &["j", "down"], A::Next, "next"),
+        offer(Filters, "previous", &["k", "up"], A::Previous, "previous"),
+        offer(Filters, "first", &["g", "home"], A::First, "to the first"),
+        offer(Filters, "last", &["G", "end"], A::Last, "to the last"),
+        offer(
+            Filters,
+            "choose",
+            &["enter", "space"],
+            A::Choose,
+            "take or drop",
+        ),
+        offer(
+            Filters,
+            "descend",
+            &["l", "right"],
+            A::Descend,
+            "into the folder",
+        ),
+        offer(
+            Filters,
+            "ascend",
+            &["h", "left", "backspace"],
+            A::Ascend,
+            "to the folder above",
+        ),
+        offer(
+            Filters,
+            "clear-filters",
+            &["x", "F"],
+            A::ClearFilters,
+            "no filters",
+        ),
+        offer(
+            Filters,
+            "to-query",
+            &["/", "i"],
+            A::ToQuery,
+            "to the query line",
+        ),
+        offer(
+            Filters,
+            "to-results",
+            &["tab"],
+            A::ToResults,
+            "to the results; the filters stay open",
+        ),
+        offer(Filters, "close", &["esc", "f", "q"], A::Close, "close"),
         offer(Reading, "next", &["j", "down"], A::Next, "down"),
         offer(Reading, "previous", &["k", "up"], A::Previous, "up"),
         offer(
@@ -511,6 +581,7 @@ pub static OFFERS: &[Offer] = &{
             A::Help,
             "this help; ? also on an empty query line",
         ),
+        offer(Everywhere, "filters", &["ctrl-f"], A::Filters, "filters"),
         offer(
             Everywhere,
             "back",

@@ -6,6 +6,8 @@
 //! do the commands.
 
 mod editing;
+mod filters;
+mod narrowing;
 mod query;
 mod results;
 
@@ -18,7 +20,10 @@ use super::line::Line;
 use super::theme::Theme;
 use super::worker::{Failed, IndexingState, LibraryFacts, Progress, Request, Response};
 use crate::display::printable_path;
+use crate::library::Facets;
 pub use editing::matched_span;
+pub use filters::{FilterRow, filter_rows};
+pub use narrowing::{AGES, LENGTHS, Narrowing};
 pub use query::{History, Query};
 pub use results::{Results, Row};
 
@@ -48,6 +53,8 @@ pub enum Mode {
     Results,
     /// To the parts of the query.
     Parts,
+    /// To the filters.
+    Filters,
     /// To the help.
     Help,
     /// To the list of what could not be indexed.
@@ -61,6 +68,8 @@ pub enum Mode {
 pub enum Ask {
     /// A folder to index.
     Folder,
+    /// A name that files are to have.
+    Name,
 }
 
 /// Whether there is a library to search.
@@ -110,6 +119,12 @@ pub struct App {
     pub failure: Option<String>,
     /// The part of the query that keys go to.
     pub part: usize,
+    /// How many sounds each choice of the filters leaves.
+    pub facets: Facets,
+    /// The filters are shown.
+    pub filters_open: bool,
+    /// The row of the filters that keys go to.
+    pub filter: usize,
     /// The line that is asked for.
     pub prompt: Line,
     /// The first line of the text that is read.
@@ -145,6 +160,9 @@ impl App {
             results: Results::default(),
             failure: None,
             part: 0,
+            facets: Facets::default(),
+            filters_open: false,
+            filter: 0,
             prompt: Line::default(),
             scroll: 0,
             indexing: Progress::of(IndexingState::Idle),
@@ -162,6 +180,7 @@ impl App {
             Mode::Query => Context::Query,
             Mode::Results => Context::Results,
             Mode::Parts => Context::Parts,
+            Mode::Filters => Context::Filters,
             Mode::Help | Mode::Failures => Context::Reading,
             Mode::Prompt(_) => Context::Prompt,
         }
@@ -191,16 +210,28 @@ impl App {
     /// Where things are; `None` when the terminal is too small.
     pub fn areas(&self) -> Option<Areas> {
         let open = Openings {
-            parts: !self.query.parts.is_empty(),
-            side: false,
+            parts: self.chips() > 0,
+            side: self.filters_open,
         };
         Areas::of(self.size.0, self.size.1, open)
+    }
+
+    /// How many chips there are: the parts of the query, and after them the filters.
+    pub fn chips(&self) -> usize {
+        self.query.parts.len() + self.query.narrowing.conditions().len()
+    }
+
+    /// The row of the filters that is drawn first, so that the one with the cursor is to be seen.
+    pub fn filter_offset(&self) -> usize {
+        let side = self.areas().and_then(|areas| areas.side);
+        let lines = side.map_or(1, |side| usize::from(side.height));
+        (self.filter + 2).saturating_sub(lines)
     }
 
     /// Where the keys go, or went before something was opened over it.
     pub fn mode_beneath(&self) -> Mode {
         match self.mode {
-            Mode::Query | Mode::Results | Mode::Parts => self.mode,
+            Mode::Query | Mode::Results | Mode::Parts | Mode::Filters => self.mode,
             Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
         }
     }
@@ -257,6 +288,8 @@ impl App {
         vec![Command::Search(Request {
             generation: self.generation,
             parts: self.query.all_parts(),
+            narrowing: self.query.narrowing.clone(),
+            count: self.filters_open,
             n: self.results.asked(),
             moments: self.moments,
         })]
@@ -302,6 +335,8 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::Help if app.mode == Mode::Help => app.close(),
         Action::Help => app.open_over(Mode::Help),
         Action::Failures => app.open_over(Mode::Failures),
+        Action::Filters => return filters::toggle(app),
+        Action::Close if app.mode == Mode::Filters => filters::close(app),
         Action::Close => app.close(),
         Action::ToQuery => app.mode = Mode::Query,
         Action::ToResults => {
@@ -312,7 +347,7 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
             if app.query.keep_typed() {
                 app.history.settle();
             }
-            match app.query.parts.len().checked_sub(1) {
+            match app.chips().checked_sub(1) {
                 Some(last) => {
                     app.part = last;
                     app.mode = Mode::Parts;
@@ -373,8 +408,12 @@ fn step(app: &mut App, by: isize) -> Vec<Command> {
             vec![]
         }
         Mode::Parts => {
-            let last = app.query.parts.len().saturating_sub(1);
+            let last = app.chips().saturating_sub(1);
             app.part = app.part.saturating_add_signed(by).min(last);
+            vec![]
+        }
+        Mode::Filters => {
+            filters::step(app, by);
             vec![]
         }
         Mode::Query | Mode::Results | Mode::Prompt(_) => {
@@ -425,6 +464,11 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
             }
             app.keep_selection = false;
         }
+        Response::Facets { generation, facets } if generation == app.generation => {
+            filters::take_facets(app, facets);
+        }
+        // Those of another question come after them, or have been overtaken.
+        Response::Facets { .. } => {}
         Response::Indexing(progress) => return hear_progress(app, progress),
     }
     vec![]

@@ -27,7 +27,9 @@ use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind, MouseEven
 
 use crate::library::Library;
 pub use action::{Action, Context, OFFERS, Offer};
-pub use app::{App, Ask, Command, Mode, Notice, Opening, Query, Results, Row, update};
+pub use app::{
+    App, Ask, Command, FilterRow, Mode, Narrowing, Notice, Opening, Query, Results, Row, update,
+};
 pub use config::Config;
 pub use keys::{Chord, KeyMap, OwnKeys};
 pub use layout::{Areas, LEAST_HEIGHT, LEAST_WIDTH, Openings};

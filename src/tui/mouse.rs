@@ -24,7 +24,11 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
             if Areas::row_of(areas.parts, column, row).is_some() {
                 return Some(Action::ToParts);
             }
-            Areas::row_of(areas.list, column, row).map(Action::Click)
+            let side = areas.side.and_then(|side| Areas::row_of(side, column, row));
+            match side {
+                Some(row) => Some(Action::ClickFilter(row)),
+                None => Areas::row_of(areas.list, column, row).map(Action::Click),
+            }
         }
         _ => None,
     }

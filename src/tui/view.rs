@@ -3,6 +3,7 @@
 //! Nothing here changes anything. Names come from anywhere, so each one is made safe to print and cut
 //! to its cells before it is drawn. The larger parts of the screen are files of their own.
 
+mod filters;
 mod help;
 mod preview;
 mod query;
@@ -58,6 +59,9 @@ pub fn draw(app: &App, frame: &mut Frame) {
                 Opening::Broken(reason) => broken(app, reason, areas.list, buffer),
                 _ if app.has_nothing() => results::draw_empty_library(app, areas.list, buffer),
                 _ => results::draw(app, areas.list, buffer),
+            }
+            if let Some(side) = areas.side {
+                filters::draw(app, side, buffer);
             }
             preview::draw(app, areas.title, areas.preview, buffer);
         }

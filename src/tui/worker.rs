@@ -17,8 +17,9 @@ use anyhow::Result;
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
-use crate::library::Library;
+use crate::library::{Facets, Library};
 use crate::search::{Hit, Part};
+use crate::tui::app::Narrowing;
 
 use indexing::Indexer;
 pub use indexing::{Failed, IndexingState, Progress};
@@ -34,6 +35,10 @@ pub struct Request {
     pub generation: u64,
     /// What is asked for; nothing to see all files.
     pub parts: Vec<Part>,
+    /// What may be found.
+    pub narrowing: Narrowing,
+    /// Count what each choice of the filters leaves, too.
+    pub count: bool,
     /// How many results at most.
     pub n: usize,
     /// Moments instead of files.
@@ -53,6 +58,13 @@ pub enum Response {
         generation: u64,
         /// Best first; or why the question cannot be answered.
         hits: Result<Vec<Hit>, String>,
+    },
+    /// What each choice of the filters leaves.
+    Facets {
+        /// The question whose filters were counted.
+        generation: u64,
+        /// The counts.
+        facets: Facets,
     },
     /// How far indexing is.
     Indexing(Progress),

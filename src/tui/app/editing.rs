@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{Action, App, Ask, Command, Line, Mode, Query};
+use super::{Action, App, Ask, Command, Line, Mode, Narrowing, Query, filters};
 use crate::audio::Span;
 use crate::search::{Part, Source};
 
@@ -13,14 +13,23 @@ use crate::search::{Part, Source};
 pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
     match (app.mode, &action) {
         (Mode::Prompt(Ask::Folder), Action::Choose) => return choose_folder(app),
+        (Mode::Prompt(Ask::Name), Action::Choose) => {
+            app.history.settle();
+            app.close();
+            return vec![];
+        }
+        (Mode::Prompt(Ask::Name), _) => {
+            edit_line(&mut app.prompt, &action);
+            return name_anew(app);
+        }
         (Mode::Prompt(_), _) => {
             edit_line(&mut app.prompt, &action);
             return vec![];
         }
         (Mode::Query, Action::DeleteBefore) if app.query.line.text().is_empty() => {
-            return change(app, |query| query.parts.pop().is_some());
+            return app.change(|query| query.parts.pop().is_some());
         }
-        (Mode::Query, Action::KeepPart) => return change(app, Query::keep_typed),
+        (Mode::Query, Action::KeepPart) => return app.change(Query::keep_typed),
         (Mode::Query, _) if edits_line(&action) => return edit_query_line(app, &action),
         // Whatever else has the keys, a text that is pasted is a query.
         (_, Action::Paste(_)) => {
@@ -31,10 +40,8 @@ pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
     }
     match action {
         Action::Similar => with_clip(app, |query, clip| {
-            *query = Query {
-                parts: vec![clip],
-                ..Query::default()
-            };
+            // What may be found stays: whoever looks among drums goes on there.
+            query.parts = vec![clip];
         }),
         Action::MoreLike => with_clip(app, |query, clip| query.parts.push(clip)),
         Action::LessLike => with_clip(app, |query, clip| {
@@ -45,7 +52,7 @@ pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
         }),
         Action::NewQuery => {
             app.mode = Mode::Query;
-            change(app, |query| {
+            app.change(|query| {
                 *query = Query::default();
                 true
             })
@@ -60,10 +67,11 @@ pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
             }
             true
         }),
-        Action::RemovePart => change_part(app, |query, part| {
-            query.parts.remove(part);
-            true
-        }),
+        Action::RemovePart => remove_part(app),
+        Action::ClearFilters => app.narrow(|narrowing| *narrowing = Narrowing::default()),
+        Action::Choose | Action::Descend | Action::Ascend | Action::ClickFilter(_) => {
+            filters::act(app, &action)
+        }
         Action::EditPart => {
             let commands = change_part(app, Query::edit);
             if commands.is_empty() {
@@ -124,27 +132,57 @@ fn edit_query_line(app: &mut App, action: &Action) -> Vec<Command> {
     app.ask()
 }
 
-/// Changes the query as one step of the history, and asks; nothing when it says that nothing changed.
-fn change(app: &mut App, how: impl FnOnce(&mut Query) -> bool) -> Vec<Command> {
-    let before = app.query.clone();
-    if !how(&mut app.query) {
-        return vec![];
+impl App {
+    /// Changes the query as one step of the history, and asks; nothing when it says that nothing
+    /// changed.
+    pub(super) fn change(&mut self, how: impl FnOnce(&mut Query) -> bool) -> Vec<Command> {
+        let before = self.query.clone();
+        if !how(&mut self.query) {
+            return vec![];
+        }
+        self.history.note(&before);
+        self.part = self.part.min(self.chips().saturating_sub(1));
+        if self.mode == Mode::Parts && self.chips() == 0 {
+            self.mode = Mode::Query;
+        }
+        self.ask()
     }
-    app.history.note(&before);
-    let last = app.query.parts.len().saturating_sub(1);
-    app.part = app.part.min(last);
-    if app.mode == Mode::Parts && app.query.parts.is_empty() {
-        app.mode = Mode::Query;
+
+    /// Changes what may be found.
+    pub(super) fn narrow(&mut self, how: impl FnOnce(&mut Narrowing)) -> Vec<Command> {
+        self.change(|query| {
+            let before = query.narrowing.clone();
+            how(&mut query.narrowing);
+            query.narrowing != before
+        })
     }
-    app.ask()
 }
 
+/// Changes the part that keys go to; of a filter nothing can be changed.
 fn change_part(app: &mut App, how: impl FnOnce(&mut Query, usize) -> bool) -> Vec<Command> {
     let part = app.part;
     if part >= app.query.parts.len() {
+        app.tell("a filter can only be removed");
         return vec![];
     }
-    change(app, |query| how(query, part))
+    app.change(|query| how(query, part))
+}
+
+/// Takes the part or the filter out that keys go to.
+fn remove_part(app: &mut App) -> Vec<Command> {
+    let part = app.part;
+    app.change(|query| {
+        if part < query.parts.len() {
+            query.parts.remove(part);
+            return true;
+        }
+        let set = query.narrowing.conditions();
+        let condition = set.get(part - query.parts.len());
+        if let Some((condition, _)) = condition {
+            query.narrowing.drop_condition(*condition);
+        }
+        condition.is_some()
+    })
 }
 
 /// Changes the query by the selected sound.
@@ -153,7 +191,7 @@ fn with_clip(app: &mut App, how: impl FnOnce(&mut Query, Part)) -> Vec<Command> 
         app.tell("no sound is selected");
         return vec![];
     };
-    change(app, |query| {
+    app.change(|query| {
         query.keep_typed();
         how(query, clip);
         true
@@ -193,10 +231,21 @@ fn go(
         return vec![];
     };
     app.query = query;
-    app.part = app.part.min(app.query.parts.len().saturating_sub(1));
-    if app.mode == Mode::Parts && app.query.parts.is_empty() {
+    app.part = app.part.min(app.chips().saturating_sub(1));
+    if app.mode == Mode::Parts && app.chips() == 0 {
         app.mode = Mode::Results;
     }
+    app.ask()
+}
+
+/// Narrows to the name that is being typed; its letters are one step of the history.
+fn name_anew(app: &mut App) -> Vec<Command> {
+    let name = app.prompt.text().trim();
+    if name == app.query.narrowing.name {
+        return vec![];
+    }
+    app.history.note_typing(&app.query);
+    app.query.narrowing.name = name.to_string();
     app.ask()
 }
 

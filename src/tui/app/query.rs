@@ -7,6 +7,7 @@
 use crate::notation;
 use crate::search::{Part, Source};
 
+use super::narrowing::Narrowing;
 use crate::tui::line::Line;
 
 /// How many queries are remembered.
@@ -25,6 +26,8 @@ pub struct Query {
     pub parts: Vec<Part>,
     /// What is being typed; a part like the others, unless it is blank.
     pub line: Line,
+    /// What may be found.
+    pub narrowing: Narrowing,
 }
 
 impl Query {
@@ -56,7 +59,7 @@ impl Query {
         })
     }
 
-    /// True when nothing is asked for.
+    /// True when nothing is asked for, whatever may be found.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.typed_part().is_none()
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
@@ -74,10 +75,18 @@ pub fn draw_parts(app: &App, area: Rect, buffer: &mut Buffer) {
         } else {
             style
         };
-        let edge = app.theme.faint();
-        spans.push(Span::styled("‹", edge));
-        spans.push(Span::styled(text, style));
-        spans.push(Span::styled("› ", edge));
+        push_chip(app, &mut spans, text, style);
+    }
+    let conditions = app.query.narrowing.conditions();
+    for (place, (_, text)) in conditions.into_iter().enumerate() {
+        let chosen = app.mode == Mode::Parts && place + app.query.parts.len() == app.part;
+        let style = app.theme.filter();
+        let style = if chosen {
+            style.patch(app.theme.cursor())
+        } else {
+            style
+        };
+        push_chip(app, &mut spans, format!(" {text} "), style);
     }
     // Of more parts than fit, those around the chosen one are worth seeing; the last are, otherwise.
     let line = Line::from(spans);
@@ -88,10 +97,17 @@ pub fn draw_parts(app: &App, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+fn push_chip(app: &App, spans: &mut Vec<Span>, text: String, style: Style) {
+    let edge = app.theme.faint();
+    spans.push(Span::styled("‹", edge));
+    spans.push(Span::styled(text, style));
+    spans.push(Span::styled("› ", edge));
+}
+
 fn scrolled(app: &App, line: Line, area: Rect, buffer: &mut Buffer) {
     let chosen = match app.mode {
         Mode::Parts => app.part,
-        _ => app.query.parts.len().saturating_sub(1),
+        _ => app.chips().saturating_sub(1),
     };
     // Three spans to a part, after the first of the line.
     let mut spans: Vec<Span> = line.spans;

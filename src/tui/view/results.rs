@@ -50,6 +50,14 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         let said = match &app.failure {
             Some(reason) => (printable(reason), theme.error()),
             None if app.is_searching() => return,
+            None if !app.query.narrowing.is_empty() => {
+                let drop = app.keys.key_of(Context::Results, &Action::ClearFilters);
+                let drop = drop.unwrap_or_default();
+                (
+                    format!("No sound passes the filters. {drop} in the results drops them."),
+                    theme.dim(),
+                )
+            }
             None if app.results.ranked() => (
                 "Nothing was found. Index more folders, or ask for something else.".into(),
                 theme.dim(),

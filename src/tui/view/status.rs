@@ -139,6 +139,7 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
             (Action::Help, "help"),
             (Action::Similar, "similar"),
             (Action::ToQuery, "type"),
+            (Action::Filters, "filters"),
             (Action::LessLike, "less like it"),
             (Action::AddFolder, "add folder"),
         ],
@@ -148,6 +149,12 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
             (Action::Negate, "steer away"),
             (Action::RemovePart, "remove"),
             (Action::ToResults, "done"),
+        ],
+        Context::Filters => &[
+            (Action::Choose, "take or drop"),
+            (Action::Ascend, "folder above"),
+            (Action::ClearFilters, "none"),
+            (Action::Close, "close"),
         ],
         Context::Reading => &[(Action::Close, "close"), (Action::PageDown, "on")],
         Context::Prompt | Context::Everywhere => &[],
@@ -166,6 +173,7 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
 fn draw_prompt(app: &App, ask: Ask, area: Rect, buffer: &mut Buffer) -> Position {
     let question = match ask {
         Ask::Folder => " Folder to index: ",
+        Ask::Name => " Name has: ",
     };
     buffer.set_string(area.x, area.y, question, app.theme.accent());
     let start = area.x + width(question) as u16;

@@ -4,11 +4,14 @@
 //! which indexing holds only for the moment in which one file is written.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
 
 use super::slot::Slot;
 use super::{Answer, Engine, Request, Response};
+use crate::library::Facets;
 use crate::search::{Hit, SearchOptions, Searcher};
 
 /// Answers questions until the place where they wait is closed.
@@ -27,6 +30,16 @@ pub fn serve(engine: &Engine, requests: &Slot<Request>, answer: &Answer) {
             generation: request.generation,
             hits,
         });
+        // Whoever types on does not want these any more.
+        if request.count
+            && requests.is_empty()
+            && let Ok(facets) = count(engine, &request)
+        {
+            answer(Response::Facets {
+                generation: request.generation,
+                facets,
+            });
+        }
     }
 }
 
@@ -35,6 +48,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
         return browse(engine, request);
     }
     let options = SearchOptions {
+        filters: request.narrowing.filters(SystemTime::now())?,
         n: request.n,
         moments: request.moments,
         ..SearchOptions::default()
@@ -42,10 +56,28 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
     Searcher::new(&engine.library, &engine.index, &engine.embedder).search(&request.parts, &options)
 }
 
+fn count(engine: &Engine, request: &Request) -> Result<Facets> {
+    let filters = request.narrowing.filters(SystemTime::now())?;
+    let roots = engine.library.roots()?;
+    // Of a single indexed folder, what is in it is worth choosing.
+    let only = match roots.as_slice() {
+        [root] => Some(root),
+        _ => None,
+    };
+    let top = request.narrowing.folder.as_ref().or(only);
+    engine.library.facets(&filters, top.map(PathBuf::as_path))
+}
+
 /// All files in the order of their paths, as if each were found whole.
 fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
-    let files = engine.library.files_where(|_| true).take(request.n);
-    let hits = files.enumerate().map(|(place, file)| {
+    let filters = request.narrowing.filters(SystemTime::now())?;
+    let files = engine.library.files_where(|_| true);
+    let passing = files.filter(|file| {
+        // A damaged record is told, not passed over.
+        file.as_ref()
+            .map_or(true, |(path, record)| filters.pass(path, record))
+    });
+    let hits = passing.take(request.n).enumerate().map(|(place, file)| {
         let (path, record) = file?;
         let moment = (0.0, record.sound.duration_s as f32);
         Ok(Hit {

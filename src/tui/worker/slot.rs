@@ -51,6 +51,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// True when no question waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().waiting.is_none()
+    }
+
     /// Ends the waiting for good; what is still there is dropped.
     pub fn close(&self) {
         self.lock().closed = true;
