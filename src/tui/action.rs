@@ -100,6 +100,35 @@ pub enum Action {
     /// No filter at all.
     ClearFilters,
 
+    /// Plays the selected sound, or stops it.
+    PlayStop,
+    /// Plays from the moment that matched.
+    PlayMoment,
+    /// Plays from the beginning.
+    PlayStart,
+    /// A step back in the sound.
+    SeekBack,
+    /// A step on in the sound.
+    SeekOn,
+    /// To the next moment that matches well.
+    NextPeak,
+    /// To the moment before that matches well.
+    PreviousPeak,
+    /// Over and over, or once.
+    Loop,
+    /// Louder.
+    Louder,
+    /// Softer.
+    Softer,
+    /// Plays what is selected at once, or only when asked.
+    Audition,
+    /// The waveform or the spectrogram.
+    Spectrogram,
+    /// Starts the selected part at the playhead.
+    SelectFrom,
+    /// Ends the selected part at the playhead.
+    SelectTo,
+
     /// Asks for a folder to index.
     AddFolder,
     /// Brings all known folders up to date.
@@ -113,6 +142,10 @@ pub enum Action {
     Paste(String),
     /// The row of the list with this number was clicked.
     Click(usize),
+    /// A place in the drawing of the sound was pressed, as a share of its width, in [0, 1].
+    SeekTo(f64),
+    /// The mouse was dragged there.
+    DragTo(f64),
     /// The row of the filters with this number was clicked.
     ClickFilter(usize),
     /// The wheel was turned over the list, by so many rows.
@@ -322,6 +355,74 @@ pub static OFFERS: &[Offer] = &{
             &["/", "i", "tab", "esc"],
             A::ToQuery,
             "to the query line",
+        ),
+        offer(Results, "play", &["space"], A::PlayStop, "play, stop"),
+        offer(
+            Results,
+            "play-moment",
+            &["enter"],
+            A::PlayMoment,
+            "play from the moment that matched",
+        ),
+        offer(
+            Results,
+            "play-start",
+            &["b"],
+            A::PlayStart,
+            "play from the beginning",
+        ),
+        offer(
+            Results,
+            "seek-back",
+            &["h", "left"],
+            A::SeekBack,
+            "seek back",
+        ),
+        offer(Results, "seek-on", &["l", "right"], A::SeekOn, "seek on"),
+        offer(
+            Results,
+            "next-peak",
+            &[">"],
+            A::NextPeak,
+            "to the next moment that matches",
+        ),
+        offer(
+            Results,
+            "previous-peak",
+            &["<"],
+            A::PreviousPeak,
+            "to the moment before that matches",
+        ),
+        offer(Results, "loop", &["L"], A::Loop, "loop"),
+        offer(Results, "louder", &["+", "="], A::Louder, "louder"),
+        offer(Results, "softer", &["-"], A::Softer, "softer"),
+        offer(
+            Results,
+            "audition",
+            &["a"],
+            A::Audition,
+            "play what is selected at once, or when asked",
+        ),
+        offer(
+            Results,
+            "spectrogram",
+            &["v"],
+            A::Spectrogram,
+            "waveform, spectrogram",
+        ),
+        offer(
+            Results,
+            "select-from",
+            &[","],
+            A::SelectFrom,
+            "start the selected part at the playhead",
+        ),
+        offer(
+            Results,
+            "select-to",
+            &["."],
+            A::SelectTo,
+            "end the selected part at the playhead",
         ),
         offer(
             Results,

@@ -5,8 +5,10 @@
 //! expected. It stands apart from the drawing, which only reads the state, and from the workers, which
 //! do the commands.
 
+mod drawing;
 mod editing;
 mod filters;
+mod hearing;
 mod narrowing;
 mod query;
 mod results;
@@ -18,11 +20,16 @@ use super::keys::{Chord, KeyMap};
 use super::layout::{Areas, Openings};
 use super::line::Line;
 use super::theme::Theme;
-use super::worker::{Failed, IndexingState, LibraryFacts, Progress, Request, Response};
+use super::worker::{
+    DrawRequest, Failed, IndexingState, LibraryFacts, Progress, Request, Response,
+};
 use crate::display::printable_path;
 use crate::library::Facets;
+use crate::playback::{Play, PlayId};
+pub use drawing::Drawing;
 pub use editing::matched_span;
 pub use filters::{FilterRow, filter_rows};
+pub use hearing::Hearing;
 pub use narrowing::{AGES, LENGTHS, Narrowing};
 pub use query::{History, Query};
 pub use results::{Results, Row};
@@ -32,6 +39,18 @@ pub use results::{Results, Row};
 pub enum Command {
     /// Ask the library.
     Search(Request),
+    /// Draw a sound.
+    Draw(DrawRequest),
+    /// Play a sound, under this name.
+    Play(PlayId, Play),
+    /// Fall silent.
+    Stop,
+    /// Go on at this second of what plays.
+    Seek(f64),
+    /// Play over and over, or once.
+    SetLoop(bool),
+    /// This loud, from 0 to 1.
+    SetVolume(f32),
     /// Index folders; all known ones when none is named.
     Index(Vec<PathBuf>),
     /// Hold indexing where it is, or go on.
@@ -119,6 +138,14 @@ pub struct App {
     pub failure: Option<String>,
     /// The part of the query that keys go to.
     pub part: usize,
+    /// What is heard.
+    pub hearing: Hearing,
+    /// What is drawn of the selected sound.
+    pub drawing: Drawing,
+    /// The spectrogram is drawn, not the waveform.
+    pub spectrogram: bool,
+    /// Where the mouse was pressed in the drawing, as a share of its width.
+    pub(super) pressed: Option<f64>,
     /// How many sounds each choice of the filters leaves.
     pub facets: Facets,
     /// The filters are shown.
@@ -145,7 +172,7 @@ pub struct App {
 
 impl App {
     /// The state at the start.
-    pub fn new(keys: KeyMap, theme: Theme) -> App {
+    pub fn new(keys: KeyMap, theme: Theme, hearing: Hearing) -> App {
         App {
             keys,
             theme,
@@ -160,6 +187,10 @@ impl App {
             results: Results::default(),
             failure: None,
             part: 0,
+            hearing,
+            drawing: Drawing::default(),
+            spectrogram: false,
+            pressed: None,
             facets: Facets::default(),
             filters_open: false,
             filter: 0,
@@ -312,7 +343,7 @@ impl App {
 
 /// Changes the state by what happened; gives what is to be done.
 pub fn update(app: &mut App, action: Action) -> Vec<Command> {
-    let commands = match action {
+    let mut commands = match action {
         Action::Answer(response) => hear(app, *response),
         Action::Resize(width, height) => {
             app.size = (width, height);
@@ -324,6 +355,7 @@ pub fn update(app: &mut App, action: Action) -> Vec<Command> {
         }
     };
     app.results.bring_into_view(app.list_height());
+    commands.extend(drawing::follow(app));
     commands
 }
 
@@ -369,6 +401,27 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
             app.paused = !app.paused;
             return vec![Command::PauseIndexing(app.paused)];
         }
+        Action::Spectrogram => app.spectrogram = !app.spectrogram,
+        Action::PlayStop
+        | Action::PlayMoment
+        | Action::PlayStart
+        | Action::SeekBack
+        | Action::SeekOn
+        | Action::SeekTo(_)
+        | Action::DragTo(_)
+        | Action::NextPeak
+        | Action::PreviousPeak
+        | Action::Loop
+        | Action::Louder
+        | Action::Softer
+        | Action::Audition
+        | Action::SelectFrom
+        | Action::SelectTo => {
+            if let Action::SeekTo(share) = action {
+                app.pressed = Some(share);
+            }
+            return hearing::act(app, &action);
+        }
         Action::Moments => {
             app.moments = !app.moments;
             return app.ask();
@@ -381,8 +434,8 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::Click(row) => {
             app.mode = Mode::Results;
             app.history.settle();
-            app.results.select(app.results.offset() + row);
-            return more(app);
+            let moved = app.results.select(app.results.offset() + row);
+            return heard(app, moved);
         }
         Action::Scroll(rows) => return step(app, rows),
         Action::Next => return step(app, 1),
@@ -417,10 +470,22 @@ fn step(app: &mut App, by: isize) -> Vec<Command> {
             vec![]
         }
         Mode::Query | Mode::Results | Mode::Prompt(_) => {
-            app.results.step(by);
-            more(app)
+            let moved = app.results.step(by);
+            heard(app, moved)
         }
     }
+}
+
+/// What a move in the results brings: the sound, if it is to be heard, and more results near the end.
+fn heard(app: &mut App, moved: bool) -> Vec<Command> {
+    let mut commands = if moved {
+        app.hearing.part = None;
+        hearing::audition(app)
+    } else {
+        vec![]
+    };
+    commands.extend(more(app));
+    commands
 }
 
 fn more(app: &mut App) -> Vec<Command> {
@@ -469,6 +534,8 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         }
         // Those of another question come after them, or have been overtaken.
         Response::Facets { .. } => {}
+        Response::Drawn { generation, drawn } => drawing::take(app, generation, drawn),
+        Response::Playback(event) => hearing::hear(app, event),
         Response::Indexing(progress) => return hear_progress(app, progress),
     }
     vec![]

@@ -13,7 +13,7 @@ use super::keys::{KeyMap, OwnKeys};
 use super::theme::{ColourDepth, Ground, Palette, Rgb, Theme};
 
 /// What a person has set.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `dark` or `light`.
@@ -22,8 +22,28 @@ pub struct Config {
     pub colour_depth: Option<ColourDepth>,
     /// Colours by name, as `#rrggbb`.
     pub colours: BTreeMap<String, String>,
+    /// Whether the selected sound is played at once, at the start.
+    pub audition: bool,
+    /// The volume at the start, from 0 to 1.
+    pub volume: f32,
+    /// The name of the device that plays; the system's own otherwise.
+    pub device: Option<String>,
     /// Keys by place and action.
     pub keys: OwnKeys,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            theme: Ground::default(),
+            colour_depth: None,
+            colours: BTreeMap::new(),
+            audition: true,
+            volume: 0.8,
+            device: None,
+            keys: OwnKeys::new(),
+        }
+    }
 }
 
 impl Config {
@@ -55,6 +75,9 @@ impl Config {
     /// When it is no TOML, or holds a name, colour or key that means nothing.
     pub fn parse(text: &str) -> Result<Config> {
         let config: Config = toml::from_str(text)?;
+        if !(0.0..=1.0).contains(&config.volume) {
+            bail!("the volume {} is not between 0 and 1", config.volume);
+        }
         config.palette()?;
         KeyMap::new(&config.keys)?;
         Ok(config)
@@ -117,6 +140,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told() {
         for (text, part) in [
+            ("volume = 80", "the volume 80 is not between 0 and 1"),
             ("teme = 'dark'", "unknown field `teme`"),
             ("theme = 'blue'", "unknown variant `blue`"),
             ("[colours]\nmauve = '#000000'", "there is no colour 'mauve'"),

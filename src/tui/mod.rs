@@ -26,14 +26,17 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind, MouseEvent};
 
 use crate::library::Library;
+use crate::playback::devices;
 pub use action::{Action, Context, OFFERS, Offer};
 pub use app::{
-    App, Ask, Command, FilterRow, Mode, Narrowing, Notice, Opening, Query, Results, Row, update,
+    App, Ask, Command, Drawing, FilterRow, Hearing, Mode, Narrowing, Notice, Opening, Query,
+    Results, Row, update,
 };
 pub use config::Config;
 pub use keys::{Chord, KeyMap, OwnKeys};
 pub use layout::{Areas, LEAST_HEIGHT, LEAST_WIDTH, Openings};
 pub use line::Line;
+pub use mouse::action_of as mouse_action;
 use terminal::Screen;
 pub use theme::{ColourDepth, Ground, Palette, Rgb, Theme};
 pub use view::{draw, spectrogram, strip, waveform};
@@ -89,7 +92,8 @@ pub struct Session {
 pub fn run(session: Session) -> Result<()> {
     let keys = KeyMap::new(&session.config.keys)?;
     let theme = session.config.theme(|name| std::env::var(name).ok());
-    let mut app = App::new(keys, theme);
+    let hearing = Hearing::new(session.config.volume, session.config.audition);
+    let mut app = App::new(keys, theme, hearing);
     let (sender, events) = unbounded();
     terminal::listen_to_signals(&sender)?;
     let mut screen = Screen::enter()?;
@@ -99,7 +103,13 @@ pub fn run(session: Session) -> Result<()> {
         // Nobody listens any more when the loop has ended, which is when the workers are ended too.
         Arc::new(move |response| drop(sender.send(Event::Worker(response))))
     };
-    let workers = Workers::start(session.library, session.load_model, answer);
+    let workers = Workers::start(
+        session.library,
+        session.load_model,
+        devices(session.config.device.as_deref()),
+        answer,
+    );
+    workers.player().set_volume(app.hearing.volume);
     let (width, height) = screen.size()?;
     update(&mut app, Action::Resize(width, height));
     let mut commands = vec![];
@@ -126,6 +136,12 @@ fn serve(
         for command in commands.drain(..) {
             match command {
                 Command::Search(request) => workers.search(request),
+                Command::Draw(request) => workers.draw(request),
+                Command::Play(id, play) => workers.player().play(id, play),
+                Command::Stop => workers.player().stop(),
+                Command::Seek(to_s) => workers.player().seek(to_s),
+                Command::SetLoop(looped) => workers.player().set_looped(looped),
+                Command::SetVolume(volume) => workers.player().set_volume(volume),
                 Command::Index(folders) => workers.index(folders),
                 Command::PauseIndexing(pause) => workers.pause_indexing(pause),
                 Command::Redraw => screen.redraw()?,

@@ -2,6 +2,8 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
+use ratatui::layout::Rect;
+
 use super::action::Action;
 use super::app::{App, Mode};
 use super::layout::Areas;
@@ -17,7 +19,13 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
     match mouse.kind {
         MouseEventKind::ScrollDown => Some(Action::Scroll(WHEEL)),
         MouseEventKind::ScrollUp => Some(Action::Scroll(-WHEEL)),
+        MouseEventKind::Drag(MouseButton::Left) if !reading => {
+            share_of(areas.preview, column, row).map(Action::DragTo)
+        }
         MouseEventKind::Down(MouseButton::Left) if !reading => {
+            if let Some(share) = share_of(areas.preview, column, row) {
+                return Some(Action::SeekTo(share));
+            }
             if Areas::row_of(areas.query, column, row).is_some() {
                 return Some(Action::ToQuery);
             }
@@ -32,4 +40,10 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
         }
         _ => None,
     }
+}
+
+/// Where in an area's width a place is, if it is in the area.
+fn share_of(area: Rect, column: u16, row: u16) -> Option<f64> {
+    Areas::row_of(area, column, row)?;
+    Some(f64::from(column - area.x) / f64::from(area.width.max(1)))
 }

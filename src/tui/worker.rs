@@ -5,6 +5,7 @@
 //! in a place for one ([`Slot`]), where a newer one replaces an older one: typing never queues up.
 //! It stands apart because it is the one part of the terminal UI that knows threads, and the engine.
 
+mod drawing;
 mod indexing;
 mod searching;
 mod slot;
@@ -17,8 +18,10 @@ use anyhow::Result;
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
-use crate::library::{Facets, Library};
-use crate::search::{Hit, Part};
+use crate::library::{ContentHash, Facets, Library};
+use crate::overview::Overview;
+use crate::playback::{Device, PlaybackEvent, Player};
+use crate::search::{CurvePoint, Hit, Part};
 use crate::tui::app::Narrowing;
 
 use indexing::Indexer;
@@ -45,6 +48,28 @@ pub struct Request {
     pub moments: bool,
 }
 
+/// A sound to be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrawRequest {
+    /// Which request it is; they count up.
+    pub generation: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: ContentHash,
+    /// The query whose match along the sound is wanted; none when it is not.
+    pub parts: Vec<Part>,
+}
+
+/// What was drawn of a sound.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drawn {
+    /// The sound as a whole; or why it cannot be drawn.
+    Overview(Result<Arc<Overview>, String>),
+    /// How well each of its moments matches.
+    Curve(Vec<CurvePoint>),
+}
+
 /// What a worker has to say.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Response {
@@ -66,6 +91,15 @@ pub enum Response {
         /// The counts.
         facets: Facets,
     },
+    /// What is to be drawn of a sound.
+    Drawn {
+        /// Which request it was.
+        generation: u64,
+        /// What was drawn.
+        drawn: Drawn,
+    },
+    /// The player has something to tell.
+    Playback(PlaybackEvent),
     /// How far indexing is.
     Indexing(Progress),
 }
@@ -122,13 +156,26 @@ impl Engine {
 /// is finished, and what was written is kept.
 pub struct Workers {
     requests: Arc<Slot<Request>>,
+    drawings: Arc<Slot<DrawRequest>>,
+    player: Player,
     indexer: Arc<Indexer>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Workers {
     /// Starts them. Questions may be asked at once; they are answered when the model is there.
-    pub fn start(library: Library, load_model: LoadModel, answer: Answer) -> Workers {
+    pub fn start(
+        library: Library,
+        load_model: LoadModel,
+        devices: Vec<Box<dyn Device>>,
+        answer: Answer,
+    ) -> Workers {
+        let player = {
+            let answer = Arc::clone(&answer);
+            Player::new(devices, move |event| answer(Response::Playback(event)))
+        };
+        let drawings = Arc::new(Slot::default());
+        let for_drawing = Arc::clone(&drawings);
         let requests = Arc::new(Slot::default());
         let indexer = Arc::new(Indexer::default());
         let library = Arc::new(library);
@@ -145,12 +192,19 @@ impl Workers {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
                 std::thread::spawn(move || for_indexing.serve(&engine, &answer))
             };
+            let drawing = {
+                let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
+                std::thread::spawn(move || drawing::serve(&engine, &for_drawing, &answer))
+            };
             searching::serve(&engine, &for_search, &answer);
             // A panic there has been told as its last word.
             let _ = indexing.join();
+            let _ = drawing.join();
         });
         Workers {
             requests,
+            drawings,
+            player,
             indexer,
             threads: vec![opening],
         }
@@ -159,6 +213,16 @@ impl Workers {
     /// Asks a question; one that still waits is forgotten.
     pub fn search(&self, request: Request) {
         self.requests.put(request);
+    }
+
+    /// Asks for a drawing; one that still waits is forgotten, one that is being made is given up.
+    pub fn draw(&self, request: DrawRequest) {
+        self.drawings.put(request);
+    }
+
+    /// What plays sounds.
+    pub fn player(&self) -> &Player {
+        &self.player
     }
 
     /// Indexes folders, after those that are being indexed; all known ones when none is named.
@@ -175,6 +239,7 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.requests.close();
+        self.drawings.close();
         self.indexer.close();
         for thread in self.threads.drain(..) {
             // Whatever it was, it has been told.

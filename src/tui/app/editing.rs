@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::hearing::chosen_span;
 use super::{Action, App, Ask, Command, Line, Mode, Narrowing, Query, filters};
 use crate::audio::Span;
 use crate::search::{Part, Source};
@@ -198,14 +199,14 @@ fn with_clip(app: &mut App, how: impl FnOnce(&mut Query, Part)) -> Vec<Command> 
     })
 }
 
-/// The selected sound as a part of a query: of a long recording, the moment that matched.
+/// The selected sound as a part of a query: the part of it that is selected, or else, of a long
+/// recording, the moment that matched.
 fn selected_clip(app: &App) -> Option<Part> {
-    let hit = app.results.hit()?;
     let path = app.results.path()?.to_path_buf();
     Some(Part {
         source: Source::Clip {
             path,
-            span: matched_span(hit),
+            span: chosen_span(app),
         },
         weight: 1.0,
     })

@@ -133,8 +133,12 @@ impl Columns {
             1 + rank + 1 + number + gap(moment) + gap(length) + gap(format) + gap(alike) + 1;
         let room = cells.saturating_sub(taken);
         let longest = widest(&|hit| width(&file_name(&hit.path)));
-        // Below half of the room a folder is still worth something beside a cut name.
-        let name = longest.min(room).min((room * 3 / 5).max(24)).min(room);
+        // A folder is worth a third of the room beside a cut name, if it takes as much.
+        let folders = shown
+            .iter()
+            .map(|(_, row)| width(&folder_text(app, path_of(app, row))));
+        let folder = folders.max().unwrap_or(0).min(room / 3);
+        let name = longest.min(room.saturating_sub(folder + 2));
         let folder = room.saturating_sub(name + 2);
         Columns {
             rank,
@@ -152,15 +156,13 @@ impl Columns {
         let theme = &app.theme;
         let mark = if selected { "▌" } else { " " };
         let mut spans = vec![Span::styled(mark, theme.accent())];
-        let (hit, path, rank) = match row {
+        let path = path_of(app, &row);
+        let (hit, rank) = match row {
             Row::Hit(place) => {
                 let hit = &app.results.hits()[place];
-                (hit, hit.path.as_path(), hit.rank.to_string())
+                (hit, hit.rank.to_string())
             }
-            Row::Alike(place, other) => {
-                let hit = &app.results.hits()[place];
-                (hit, hit.alike[other].as_path(), "≈".to_string())
-            }
+            Row::Alike(place, _) => (&app.results.hits()[place], "≈".to_string()),
         };
         let is_hit = matches!(row, Row::Hit(_));
         spans.push(Span::styled(pad_left(&rank, self.rank), theme.dim()));
@@ -211,6 +213,14 @@ impl Columns {
         );
         column(format_text(hit), self.format, theme.dim());
         Line::from(spans)
+    }
+}
+
+/// The file of a row.
+fn path_of<'a>(app: &'a App, row: &Row) -> &'a Path {
+    match *row {
+        Row::Hit(place) => &app.results.hits()[place].path,
+        Row::Alike(place, other) => &app.results.hits()[place].alike[other],
     }
 }
 

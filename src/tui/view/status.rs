@@ -137,6 +137,7 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
         ],
         Context::Results => &[
             (Action::Help, "help"),
+            (Action::PlayStop, "play"),
             (Action::Similar, "similar"),
             (Action::ToQuery, "type"),
             (Action::Filters, "filters"),

@@ -56,6 +56,11 @@ impl<T> Slot<T> {
         self.lock().waiting.is_none()
     }
 
+    /// True once the place is closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Ends the waiting for good; what is still there is dropped.
     pub fn close(&self) {
         self.lock().closed = true;
