@@ -18,7 +18,7 @@ use soundseek::search::{Hit, Part, SearchOptions, Source};
 use crate::support::{Studio, index_roots};
 
 /// The sounds of Sonic Pi (CC0): 166 well-named FLAC files and a WAV, indexed once.
-fn sonic_pi() -> Option<&'static Mutex<(Studio, PathBuf)>> {
+pub fn sonic_pi() -> Option<&'static Mutex<(Studio, PathBuf)>> {
     static LIBRARY: OnceLock<Option<Mutex<(Studio, PathBuf)>>> = OnceLock::new();
     let library = LIBRARY.get_or_init(|| {
         let corpora = PathBuf::from(std::env::var_os("SOUNDSEEK_CORPORA")?);
