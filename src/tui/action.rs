@@ -129,6 +129,31 @@ pub enum Action {
     /// Ends the selected part at the playhead.
     SelectTo,
 
+    /// Marks the selected sound for what is done next, or not.
+    Mark,
+    /// Marks nothing.
+    UnmarkAll,
+    /// A favourite, or not.
+    Favourite,
+    /// Asks for tags.
+    Tag,
+    /// The paths to the clipboard.
+    CopyPaths,
+    /// Asks for a folder to copy the files into.
+    CopyFiles,
+    /// Asks for a folder to link the files into.
+    LinkFiles,
+    /// Asks for a file to cut the selected part to.
+    Cut,
+    /// Asks for a file to list the sounds in.
+    Export,
+    /// Shows the file in the file manager.
+    Reveal,
+    /// Opens a window to drag the files from.
+    Drag,
+    /// Opens the files with the command from the config file.
+    Open,
+
     /// Asks for a folder to index.
     AddFolder,
     /// Brings all known folders up to date.
@@ -476,6 +501,78 @@ pub static OFFERS: &[Offer] = &{
             &["F"],
             A::ClearFilters,
             "no filters",
+        ),
+        offer(
+            Results,
+            "mark",
+            &["m"],
+            A::Mark,
+            "mark for what is done next",
+        ),
+        offer(Results, "unmark-all", &["M"], A::UnmarkAll, "unmark all"),
+        offer(
+            Results,
+            "favourite",
+            &["*"],
+            A::Favourite,
+            "a favourite, or not",
+        ),
+        offer(Results, "tag", &["t"], A::Tag, "tags"),
+        offer(
+            Results,
+            "copy-paths",
+            &["y"],
+            A::CopyPaths,
+            "copy the path to the clipboard",
+        ),
+        offer(
+            Results,
+            "copy-files",
+            &["c"],
+            A::CopyFiles,
+            "copy into a folder",
+        ),
+        offer(
+            Results,
+            "link-files",
+            &["C"],
+            A::LinkFiles,
+            "link into a folder",
+        ),
+        offer(
+            Results,
+            "cut",
+            &["x"],
+            A::Cut,
+            "cut the selected part or the moment to a WAV",
+        ),
+        offer(
+            Results,
+            "export",
+            &["e"],
+            A::Export,
+            "list in an M3U, CSV or JSON file",
+        ),
+        offer(
+            Results,
+            "reveal",
+            &["r"],
+            A::Reveal,
+            "show in the file manager",
+        ),
+        offer(
+            Results,
+            "drag",
+            &["D"],
+            A::Drag,
+            "drag out, with ripdrag or dragon",
+        ),
+        offer(
+            Results,
+            "open",
+            &["o"],
+            A::Open,
+            "open with another program",
         ),
         offer(
             Results,

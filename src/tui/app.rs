@@ -5,6 +5,7 @@
 //! expected. It stands apart from the drawing, which only reads the state, and from the workers, which
 //! do the commands.
 
+mod acting;
 mod drawing;
 mod editing;
 mod filters;
@@ -21,11 +22,12 @@ use super::layout::{Areas, Openings};
 use super::line::Line;
 use super::theme::Theme;
 use super::worker::{
-    DrawRequest, Failed, IndexingState, LibraryFacts, Progress, Request, Response,
+    Deed, DrawRequest, Failed, IndexingState, LibraryFacts, Progress, Request, Response,
 };
 use crate::display::printable_path;
 use crate::library::Facets;
 use crate::playback::{Play, PlayId};
+pub use acting::Acting;
 pub use drawing::Drawing;
 pub use editing::matched_span;
 pub use filters::{FilterRow, filter_rows};
@@ -51,6 +53,10 @@ pub enum Command {
     SetLoop(bool),
     /// This loud, from 0 to 1.
     SetVolume(f32),
+    /// Do something to sounds.
+    Do(Deed),
+    /// Put a text on the clipboard.
+    CopyText(String),
     /// Index folders; all known ones when none is named.
     Index(Vec<PathBuf>),
     /// Hold indexing where it is, or go on.
@@ -89,6 +95,16 @@ pub enum Ask {
     Folder,
     /// A name that files are to have.
     Name,
+    /// The tags of sounds.
+    Tags,
+    /// A folder that files are copied into.
+    CopyTo,
+    /// A folder that files are linked into.
+    LinkTo,
+    /// A file for a list of sounds.
+    Export,
+    /// A file for a part of a sound.
+    CutTo,
 }
 
 /// Whether there is a library to search.
@@ -140,6 +156,8 @@ pub struct App {
     pub part: usize,
     /// What is heard.
     pub hearing: Hearing,
+    /// What is done to sounds.
+    pub acting: Acting,
     /// What is drawn of the selected sound.
     pub drawing: Drawing,
     /// The spectrogram is drawn, not the waveform.
@@ -188,6 +206,7 @@ impl App {
             failure: None,
             part: 0,
             hearing,
+            acting: Acting::default(),
             drawing: Drawing::default(),
             spectrogram: false,
             pressed: None,
@@ -422,6 +441,18 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
             }
             return hearing::act(app, &action);
         }
+        Action::Mark
+        | Action::UnmarkAll
+        | Action::Favourite
+        | Action::Tag
+        | Action::CopyPaths
+        | Action::CopyFiles
+        | Action::LinkFiles
+        | Action::Cut
+        | Action::Export
+        | Action::Reveal
+        | Action::Drag
+        | Action::Open => return acting::act(app, &action),
         Action::Moments => {
             app.moments = !app.moments;
             return app.ask();
@@ -535,6 +566,9 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         // Those of another question come after them, or have been overtaken.
         Response::Facets { .. } => {}
         Response::Drawn { generation, drawn } => drawing::take(app, generation, drawn),
+        Response::Marks(marks) => app.acting.marks = marks,
+        Response::Done(Ok(told)) => app.tell(told),
+        Response::Done(Err(reason)) => app.complain(reason),
         Response::Playback(event) => hearing::hear(app, event),
         Response::Indexing(progress) => return hear_progress(app, progress),
     }

@@ -28,9 +28,20 @@ pub struct Config {
     pub volume: f32,
     /// The name of the device that plays; the system's own otherwise.
     pub device: Option<String>,
+    /// The program that opens sounds, and its arguments; `{}` stands for the files.
+    pub open: Vec<String>,
     /// Keys by place and action.
     pub keys: OwnKeys,
 }
+
+/// What opens a file as a double click would.
+const SYSTEM_OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else if cfg!(windows) {
+    "explorer"
+} else {
+    "xdg-open"
+};
 
 impl Default for Config {
     fn default() -> Config {
@@ -41,6 +52,7 @@ impl Default for Config {
             audition: true,
             volume: 0.8,
             device: None,
+            open: vec![SYSTEM_OPENER.to_string()],
             keys: OwnKeys::new(),
         }
     }

@@ -29,8 +29,8 @@ use crate::library::Library;
 use crate::playback::devices;
 pub use action::{Action, Context, OFFERS, Offer};
 pub use app::{
-    App, Ask, Command, Drawing, FilterRow, Hearing, Mode, Narrowing, Notice, Opening, Query,
-    Results, Row, update,
+    Acting, App, Ask, Command, Drawing, FilterRow, Hearing, Mode, Narrowing, Notice, Opening,
+    Query, Results, Row, update,
 };
 pub use config::Config;
 pub use keys::{Chord, KeyMap, OwnKeys};
@@ -107,6 +107,7 @@ pub fn run(session: Session) -> Result<()> {
         session.library,
         session.load_model,
         devices(session.config.device.as_deref()),
+        session.config.open,
         answer,
     );
     workers.player().set_volume(app.hearing.volume);
@@ -142,6 +143,8 @@ fn serve(
                 Command::Seek(to_s) => workers.player().seek(to_s),
                 Command::SetLoop(looped) => workers.player().set_looped(looped),
                 Command::SetVolume(volume) => workers.player().set_volume(volume),
+                Command::Do(deed) => workers.act(deed),
+                Command::CopyText(text) => screen.copy(&text)?,
                 Command::Index(folders) => workers.index(folders),
                 Command::PauseIndexing(pause) => workers.pause_indexing(pause),
                 Command::Redraw => screen.redraw()?,

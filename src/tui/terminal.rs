@@ -11,6 +11,7 @@ use std::thread::ThreadId;
 
 use anyhow::{Context, Result};
 use crossbeam_channel::Sender;
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
@@ -76,6 +77,17 @@ impl Screen {
         take()?;
         self.terminal.clear()?;
         Ok(())
+    }
+
+    /// Puts a text on the clipboard of the terminal that the person sits at, over any connection
+    /// (OSC 52).
+    ///
+    /// # Errors
+    ///
+    /// When the terminal cannot be written.
+    pub fn copy(&mut self, text: &str) -> Result<()> {
+        execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
+            .context("the terminal cannot be written")
     }
 
     /// Gives the terminal back and stops the program, until the shell continues it.

@@ -5,6 +5,7 @@
 //! in a place for one ([`Slot`]), where a newer one replaces an older one: typing never queues up.
 //! It stands apart because it is the one part of the terminal UI that knows threads, and the engine.
 
+mod acting;
 mod drawing;
 mod indexing;
 mod searching;
@@ -15,6 +16,7 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use anyhow::Result;
+use crossbeam_channel::Sender;
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
@@ -24,6 +26,7 @@ use crate::playback::{Device, PlaybackEvent, Player};
 use crate::search::{CurvePoint, Hit, Part};
 use crate::tui::app::Narrowing;
 
+pub use acting::{AllMarks, Deed};
 use indexing::Indexer;
 pub use indexing::{Failed, IndexingState, Progress};
 use slot::Slot;
@@ -98,6 +101,10 @@ pub enum Response {
         /// What was drawn.
         drawn: Drawn,
     },
+    /// What is marked, before anything is changed.
+    Marks(AllMarks),
+    /// A deed is done: what there is to tell, or why it failed.
+    Done(Result<String, String>),
     /// The player has something to tell.
     Playback(PlaybackEvent),
     /// How far indexing is.
@@ -157,6 +164,7 @@ impl Engine {
 pub struct Workers {
     requests: Arc<Slot<Request>>,
     drawings: Arc<Slot<DrawRequest>>,
+    deeds: Option<Sender<Deed>>,
     player: Player,
     indexer: Arc<Indexer>,
     threads: Vec<JoinHandle<()>>,
@@ -168,6 +176,7 @@ impl Workers {
         library: Library,
         load_model: LoadModel,
         devices: Vec<Box<dyn Device>>,
+        open: Vec<String>,
         answer: Answer,
     ) -> Workers {
         let player = {
@@ -179,6 +188,11 @@ impl Workers {
         let requests = Arc::new(Slot::default());
         let indexer = Arc::new(Indexer::default());
         let library = Arc::new(library);
+        let (deeds, for_acting) = crossbeam_channel::unbounded();
+        let acting = {
+            let (library, answer) = (Arc::clone(&library), Arc::clone(&answer));
+            std::thread::spawn(move || acting::serve(&library, &open, &for_acting, &answer))
+        };
         let (for_search, for_indexing) = (Arc::clone(&requests), Arc::clone(&indexer));
         let opening = std::thread::spawn(move || {
             let engine = match Engine::open(library, load_model) {
@@ -204,9 +218,10 @@ impl Workers {
         Workers {
             requests,
             drawings,
+            deeds: Some(deeds),
             player,
             indexer,
-            threads: vec![opening],
+            threads: vec![opening, acting],
         }
     }
 
@@ -218,6 +233,14 @@ impl Workers {
     /// Asks for a drawing; one that still waits is forgotten, one that is being made is given up.
     pub fn draw(&self, request: DrawRequest) {
         self.drawings.put(request);
+    }
+
+    /// Does something to sounds, after what is being done.
+    pub fn act(&self, deed: Deed) {
+        if let Some(deeds) = &self.deeds {
+            // Only fails when the thread is gone, which it has told.
+            let _ = deeds.send(deed);
+        }
     }
 
     /// What plays sounds.
@@ -241,6 +264,7 @@ impl Drop for Workers {
         self.requests.close();
         self.drawings.close();
         self.indexer.close();
+        self.deeds = None;
         for thread in self.threads.drain(..) {
             // Whatever it was, it has been told.
             let _ = thread.join();

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::hearing::chosen_span;
-use super::{Action, App, Ask, Command, Line, Mode, Narrowing, Query, filters};
+use super::{Action, App, Ask, Command, Line, Mode, Narrowing, Query, acting, filters};
 use crate::audio::Span;
 use crate::search::{Part, Source};
 
@@ -23,6 +23,7 @@ pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
             edit_line(&mut app.prompt, &action);
             return name_anew(app);
         }
+        (Mode::Prompt(asked), Action::Choose) => return acting::choose(app, asked),
         (Mode::Prompt(_), _) => {
             edit_line(&mut app.prompt, &action);
             return vec![];

@@ -27,6 +27,11 @@ pub fn draw_heading(app: &App, area: Rect, buffer: &mut Buffer) {
         (false, _) => Line::styled("all sounds", theme.dim()),
     };
     let mut right = vec![];
+    if app.acting.count() > 0 {
+        let marked = format!("{} marked", grouped(app.acting.count()));
+        right.push(Span::styled(marked, theme.accent()));
+        right.push(Span::styled(" · ", theme.faint()));
+    }
     if app.moments {
         right.push(Span::styled("moments", theme.filter()));
         right.push(Span::styled(" · ", theme.faint()));
@@ -166,7 +171,13 @@ impl Columns {
         };
         let is_hit = matches!(row, Row::Hit(_));
         spans.push(Span::styled(pad_left(&rank, self.rank), theme.dim()));
-        spans.push(Span::raw(" "));
+        spans.push(match (app.acting.is_marked(path), is_hit) {
+            (true, _) => Span::styled("●", theme.accent()),
+            (false, true) if app.acting.is_favourite(&hit.record.content) => {
+                Span::styled("★", theme.filter())
+            }
+            _ => Span::raw(" "),
+        });
         if self.bar > 0 {
             let percent = format!("{:>3}", (hit.strength * 100.0).round());
             let (shown, percent) = match is_hit {

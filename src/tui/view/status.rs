@@ -175,6 +175,11 @@ fn draw_prompt(app: &App, ask: Ask, area: Rect, buffer: &mut Buffer) -> Position
     let question = match ask {
         Ask::Folder => " Folder to index: ",
         Ask::Name => " Name has: ",
+        Ask::Tags => " Tags, with commas between them: ",
+        Ask::CopyTo => " Copy into folder: ",
+        Ask::LinkTo => " Link into folder: ",
+        Ask::Export => " List (.m3u, .csv, .json): ",
+        Ask::CutTo => " Cut to: ",
     };
     buffer.set_string(area.x, area.y, question, app.theme.accent());
     let start = area.x + width(question) as u16;
