@@ -103,6 +103,7 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
             shorter_s: seconds(&args.shorter)?,
             newer_than_ns: newer.transpose()?,
             name: name.transpose()?,
+            only: None,
         },
     })
 }

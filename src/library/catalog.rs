@@ -106,6 +106,7 @@ impl Catalog {
                 filters.pass_extension(row.extension.as_deref())
                     && filters.pass_length(row.length_s)
                     && filters.pass_age(row.modified_ns)
+                    && filters.pass_content(&row.content)
                     && filters.pass_name(name)
                     && place.holds(name)
             };
@@ -122,7 +123,10 @@ impl Catalog {
             let place = Place::of(folder, filters);
             let mut in_folder = 0;
             for (name, row) in files {
-                if !filters.pass_age(row.modified_ns) || !filters.pass_name(name) {
+                let passes = filters.pass_age(row.modified_ns)
+                    && filters.pass_name(name)
+                    && filters.pass_content(&row.content);
+                if !passes {
                     continue;
                 }
                 let within = place.holds(name);

@@ -1,4 +1,4 @@
-//! What may be found: by folder, kind, length, age and name.
+//! What may be found: by folder, kind, length, age, name and a person's marks.
 //!
 //! Filters look at files, of which a content may have several, while the index asks about contents;
 //! [`Library::passing_contents`] translates. They stand apart from the library's records because they
@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use globset::GlobMatcher;
@@ -28,6 +29,8 @@ pub struct Filters {
     pub newer_than_ns: Option<i64>,
     /// A pattern on the file's name.
     pub name: Option<GlobMatcher>,
+    /// One of these contents, such as those with a tag.
+    pub only: Option<Arc<HashSet<ContentHash>>>,
 }
 
 impl Filters {
@@ -39,6 +42,7 @@ impl Filters {
             && self.shorter_s.is_none()
             && self.newer_than_ns.is_none()
             && self.name.is_none()
+            && self.only.is_none()
     }
 
     /// True when a file meets all conditions.
@@ -53,7 +57,9 @@ impl Filters {
     }
 
     fn pass_record(&self, record: &FileRecord) -> bool {
-        self.pass_length(record.sound.duration_s) && self.pass_age(record.stamp.modified_ns)
+        self.pass_length(record.sound.duration_s)
+            && self.pass_age(record.stamp.modified_ns)
+            && self.pass_content(&record.content)
     }
 
     /// Of an extension as [`extension_of`] gives it.
@@ -71,6 +77,10 @@ impl Filters {
     pub(super) fn pass_length(&self, length_s: f64) -> bool {
         self.longer_s.is_none_or(|least| length_s >= least)
             && self.shorter_s.is_none_or(|most| length_s < most)
+    }
+
+    pub(super) fn pass_content(&self, content: &ContentHash) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(content))
     }
 
     pub(super) fn pass_age(&self, modified_ns: i64) -> bool {

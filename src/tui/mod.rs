@@ -30,7 +30,7 @@ use crate::playback::devices;
 pub use action::{Action, Context, OFFERS, Offer};
 pub use app::{
     Acting, App, Ask, Command, Drawing, FilterRow, Hearing, Mode, Narrowing, Notice, Opening,
-    Query, Results, Row, update,
+    Query, Results, Row, filter_rows, update,
 };
 pub use config::Config;
 pub use keys::{Chord, KeyMap, OwnKeys};

@@ -24,6 +24,7 @@ mod playback;
 mod search;
 mod terminal;
 mod tui;
+mod tui_acting;
 mod tui_drawings;
 mod tui_screens;
 mod unread;

@@ -27,6 +27,10 @@ pub enum FilterRow {
     Age(usize),
     /// The name.
     Name,
+    /// Favourites, and how many there are.
+    Favourites(usize),
+    /// A tag, and how many sounds have it.
+    Tag(String, usize),
 }
 
 impl FilterRow {
@@ -36,6 +40,8 @@ impl FilterRow {
             (FilterRow::Folder(a, _), FilterRow::Folder(b, _)) => a == b,
             (FilterRow::Extension(a, _), FilterRow::Extension(b, _)) => a == b,
             (FilterRow::Length(a, _), FilterRow::Length(b, _)) => a == b,
+            (FilterRow::Favourites(_), FilterRow::Favourites(_)) => true,
+            (FilterRow::Tag(a, _), FilterRow::Tag(b, _)) => a == b,
             (a, b) => a == b,
         }
     }
@@ -75,6 +81,21 @@ pub fn filter_rows(app: &App) -> Vec<FilterRow> {
     rows.push(FilterRow::Name);
     rows.push(FilterRow::Heading("Not older than"));
     rows.extend((0..AGES.len()).map(FilterRow::Age));
+    // Marks are offered once there are some.
+    let (favourites, tags) = (app.acting.favourites(), app.acting.all_tags());
+    if favourites > 0 || !tags.is_empty() || chosen.asks_for_marks() {
+        rows.push(FilterRow::Heading("Marks"));
+        rows.push(FilterRow::Favourites(favourites));
+        let gone = chosen
+            .tag
+            .iter()
+            .filter(|tag| !tags.contains_key(tag.as_str()));
+        rows.extend(gone.map(|tag| FilterRow::Tag(tag.clone(), 0)));
+        let counted = tags
+            .iter()
+            .map(|(tag, sounds)| FilterRow::Tag((*tag).to_string(), *sounds));
+        rows.extend(counted);
+    }
     rows
 }
 
@@ -155,6 +176,12 @@ pub fn act(app: &mut App, action: &Action) -> Vec<Command> {
         }),
         (Action::Choose, Some(FilterRow::Age(age))) => app.narrow(|narrowing| {
             narrowing.age = Some(age).filter(|_| narrowing.age != Some(age));
+        }),
+        (Action::Choose, Some(FilterRow::Favourites(_))) => {
+            app.narrow(|narrowing| narrowing.favourites = !narrowing.favourites)
+        }
+        (Action::Choose, Some(FilterRow::Tag(tag, _))) => app.narrow(|narrowing| {
+            narrowing.tag = Some(tag).filter(|tag| narrowing.tag.as_ref() != Some(tag));
         }),
         _ => vec![],
     };

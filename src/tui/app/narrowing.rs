@@ -1,4 +1,4 @@
-//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name.
+//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name, marks.
 //!
 //! It stands apart from the library's [`Filters`] because it is choices, not bounds: it can be shown,
 //! compared and undone, and its age is counted from whenever the question is answered.
@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use globset::GlobBuilder;
 
 use crate::display::printable;
+use crate::library::marks::Marks;
 use crate::library::{Facets, Filters};
 
 /// The ages that can be chosen: a name and days.
@@ -44,6 +45,10 @@ pub struct Narrowing {
     pub age: Option<usize>,
     /// With a name like this: a glob, or a part of it. Empty for any.
     pub name: String,
+    /// Favourites only.
+    pub favourites: bool,
+    /// With this tag.
+    pub tag: Option<String>,
 }
 
 /// One condition of a narrowing.
@@ -59,6 +64,10 @@ pub enum Condition {
     Age,
     /// On the name.
     Name,
+    /// On favourites.
+    Favourites,
+    /// On the tag.
+    Tag,
 }
 
 impl Narrowing {
@@ -88,6 +97,12 @@ impl Narrowing {
         if !self.name.is_empty() {
             set.push((Condition::Name, format!("name {}", printable(&self.name))));
         }
+        if self.favourites {
+            set.push((Condition::Favourites, "favourites".to_string()));
+        }
+        if let Some(tag) = &self.tag {
+            set.push((Condition::Tag, format!("tag {}", printable(tag))));
+        }
         set
     }
 
@@ -99,6 +114,8 @@ impl Narrowing {
             Condition::Length => self.length = None,
             Condition::Age => self.age = None,
             Condition::Name => self.name.clear(),
+            Condition::Favourites => self.favourites = false,
+            Condition::Tag => self.tag = None,
         }
     }
 
@@ -126,7 +143,18 @@ impl Narrowing {
         true
     }
 
-    /// The filters at a time.
+    /// True when a sound's marks decide whether it may be found.
+    pub fn asks_for_marks(&self) -> bool {
+        self.favourites || self.tag.is_some()
+    }
+
+    /// True when a sound with these marks may be found.
+    pub fn pass_marks(&self, marks: &Marks) -> bool {
+        (marks.favourite || !self.favourites)
+            && self.tag.as_ref().is_none_or(|tag| marks.tags.contains(tag))
+    }
+
+    /// The filters at a time; what the marks decide is not among them.
     ///
     /// # Errors
     ///
@@ -157,6 +185,7 @@ impl Narrowing {
             shorter_s,
             newer_than_ns: since,
             name,
+            only: None,
         })
     }
 }
@@ -184,6 +213,8 @@ mod tests {
             length: Some(1),
             age: Some(1),
             name: "kick".into(),
+            favourites: true,
+            tag: Some("dark".into()),
         };
         let now = UNIX_EPOCH + Duration::from_secs(8 * 86_400);
         let filters = narrowing.filters(now).expect("filters");
@@ -207,7 +238,9 @@ mod tests {
                 "wav",
                 "1 to 5 s",
                 "newer than a week",
-                "name kick"
+                "name kick",
+                "favourites",
+                "tag dark"
             ]
         );
     }

@@ -60,6 +60,14 @@ fn line(app: &App, row: &FilterRow, cells: usize) -> Line<'static> {
             Some(*files),
         ),
         FilterRow::Age(age) => (chosen.age == Some(*age), AGES[*age].0.to_string(), None),
+        FilterRow::Favourites(sounds) => {
+            (chosen.favourites, "favourites".to_string(), Some(*sounds))
+        }
+        FilterRow::Tag(tag, sounds) => (
+            chosen.tag.as_ref() == Some(tag),
+            printable(tag),
+            Some(*sounds),
+        ),
         FilterRow::Name => match chosen.name.as_str() {
             "" => (false, "any".to_string(), None),
             name => (true, printable(name), None),

@@ -5,13 +5,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
 
 use super::slot::Slot;
 use super::{Answer, Engine, Request, Response};
-use crate::library::Facets;
+use crate::library::{Facets, Filters};
 use crate::search::{Hit, SearchOptions, Searcher};
 
 /// Answers questions until the place where they wait is closed.
@@ -48,7 +49,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
         return browse(engine, request);
     }
     let options = SearchOptions {
-        filters: request.narrowing.filters(SystemTime::now())?,
+        filters: filters(engine, request)?,
         n: request.n,
         moments: request.moments,
         ..SearchOptions::default()
@@ -57,7 +58,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
 }
 
 fn count(engine: &Engine, request: &Request) -> Result<Facets> {
-    let filters = request.narrowing.filters(SystemTime::now())?;
+    let filters = filters(engine, request)?;
     let roots = engine.library.roots()?;
     // Of a single indexed folder, what is in it is worth choosing.
     let only = match roots.as_slice() {
@@ -68,9 +69,21 @@ fn count(engine: &Engine, request: &Request) -> Result<Facets> {
     engine.library.facets(&filters, top.map(PathBuf::as_path))
 }
 
+/// What may be found.
+fn filters(engine: &Engine, request: &Request) -> Result<Filters> {
+    let narrowing = &request.narrowing;
+    let mut filters = narrowing.filters(SystemTime::now())?;
+    if narrowing.asks_for_marks() {
+        let marked = engine.library.all_marks()?.into_iter();
+        let passing = marked.filter(|(_, marks)| narrowing.pass_marks(marks));
+        filters.only = Some(Arc::new(passing.map(|(content, _)| content).collect()));
+    }
+    Ok(filters)
+}
+
 /// All files in the order of their paths, as if each were found whole.
 fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
-    let filters = request.narrowing.filters(SystemTime::now())?;
+    let filters = filters(engine, request)?;
     let files = engine.library.files_where(|_| true);
     let passing = files.filter(|file| {
         // A damaged record is told, not passed over.
