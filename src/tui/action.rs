@@ -129,6 +129,21 @@ pub enum Action {
     /// Ends the selected part at the playhead.
     SelectTo,
 
+    /// Shows the map.
+    Map,
+    /// To the next sound in this direction on the map.
+    MapMove(i8, i8),
+    /// The view of the map in this direction.
+    MapPan(i8, i8),
+    /// To the sound at this place in the view of the map, -1 to 1 from edge to edge.
+    MapPick(f32, f32),
+    /// Closer to the map.
+    ZoomIn,
+    /// Farther from the map.
+    ZoomOut,
+    /// All of the map.
+    ZoomAll,
+
     /// Marks the selected sound for what is done next, or not.
     Mark,
     /// Marks nothing.
@@ -196,6 +211,8 @@ pub enum Context {
     Parts,
     /// The filters.
     Filters,
+    /// The map.
+    Map,
     /// A text to be read: the help, the failures.
     Reading,
     /// A line that is asked for.
@@ -204,11 +221,12 @@ pub enum Context {
 
 impl Context {
     /// All of them, in the order of the help.
-    pub const ALL: [Context; 7] = [
+    pub const ALL: [Context; 8] = [
         Context::Query,
         Context::Results,
         Context::Parts,
         Context::Filters,
+        Context::Map,
         Context::Reading,
         Context::Prompt,
         Context::Everywhere,
@@ -222,6 +240,7 @@ impl Context {
             Context::Results => "results",
             Context::Parts => "parts",
             Context::Filters => "filters",
+            Context::Map => "map",
             Context::Reading => "reading",
             Context::Prompt => "prompt",
         }
@@ -235,6 +254,7 @@ impl Context {
             Context::Results => "In the results",
             Context::Parts => "On the parts of the query",
             Context::Filters => "In the filters",
+            Context::Map => "On the map",
             Context::Reading => "In help and failures",
             Context::Prompt => "When asked for a line",
         }
@@ -275,7 +295,7 @@ const fn offer(
 /// All that can be asked for, in the order of the help.
 pub static OFFERS: &[Offer] = &{
     use Action as A;
-    use Context::{Everywhere, Filters, Parts, Prompt, Query, Reading, Results};
+    use Context::{Everywhere, Filters, Map, Parts, Prompt, Query, Reading, Results};
     [
         offer(
             Query,
@@ -574,6 +594,7 @@ pub static OFFERS: &[Offer] = &{
             A::Open,
             "open with another program",
         ),
+        offer(Results, "map", &["z"], A::Map, "the map of the library"),
         offer(
             Results,
             "add-folder",
@@ -707,6 +728,33 @@ pub static OFFERS: &[Offer] = &{
             "to the results; the filters stay open",
         ),
         offer(Filters, "close", &["esc", "f", "q"], A::Close, "close"),
+        offer(Map, "left", &["h", "left"], A::MapMove(-1, 0), "left"),
+        offer(Map, "right", &["l", "right"], A::MapMove(1, 0), "right"),
+        offer(Map, "up", &["k", "up"], A::MapMove(0, 1), "up"),
+        offer(Map, "down", &["j", "down"], A::MapMove(0, -1), "down"),
+        offer(Map, "pan-left", &["H"], A::MapPan(-1, 0), "look left"),
+        offer(Map, "pan-right", &["L"], A::MapPan(1, 0), "look right"),
+        offer(Map, "pan-up", &["K"], A::MapPan(0, 1), "look up"),
+        offer(Map, "pan-down", &["J"], A::MapPan(0, -1), "look down"),
+        offer(Map, "zoom-in", &["+", "="], A::ZoomIn, "closer"),
+        offer(Map, "zoom-out", &["-"], A::ZoomOut, "farther"),
+        offer(Map, "zoom-all", &["0"], A::ZoomAll, "all of it"),
+        offer(Map, "play", &["space"], A::PlayStop, "play, stop"),
+        offer(
+            Map,
+            "similar",
+            &["s", "enter"],
+            A::Similar,
+            "find what sounds like this",
+        ),
+        offer(
+            Map,
+            "audition",
+            &["a"],
+            A::Audition,
+            "play what is selected at once, or when asked",
+        ),
+        offer(Map, "close", &["esc", "q", "z"], A::Close, "close"),
         offer(Reading, "next", &["j", "down"], A::Next, "down"),
         offer(Reading, "previous", &["k", "up"], A::Previous, "up"),
         offer(

@@ -6,6 +6,7 @@
 //! do the commands.
 
 mod acting;
+mod charting;
 mod drawing;
 mod editing;
 mod filters;
@@ -28,6 +29,7 @@ use crate::display::printable_path;
 use crate::library::Facets;
 use crate::playback::{Play, PlayId};
 pub use acting::Acting;
+pub use charting::Charting;
 pub use drawing::Drawing;
 pub use editing::matched_span;
 pub use filters::{FilterRow, filter_rows};
@@ -53,6 +55,8 @@ pub enum Command {
     SetLoop(bool),
     /// This loud, from 0 to 1.
     SetVolume(f32),
+    /// Make the map, or bring it up to date.
+    Chart,
     /// Do something to sounds.
     Do(Deed),
     /// Put a text on the clipboard.
@@ -80,6 +84,8 @@ pub enum Mode {
     Parts,
     /// To the filters.
     Filters,
+    /// To the map.
+    Map,
     /// To the help.
     Help,
     /// To the list of what could not be indexed.
@@ -158,6 +164,8 @@ pub struct App {
     pub hearing: Hearing,
     /// What is done to sounds.
     pub acting: Acting,
+    /// The map.
+    pub charting: Charting,
     /// What is drawn of the selected sound.
     pub drawing: Drawing,
     /// The spectrogram is drawn, not the waveform.
@@ -207,6 +215,7 @@ impl App {
             part: 0,
             hearing,
             acting: Acting::default(),
+            charting: Charting::default(),
             drawing: Drawing::default(),
             spectrogram: false,
             pressed: None,
@@ -231,6 +240,7 @@ impl App {
             Mode::Results => Context::Results,
             Mode::Parts => Context::Parts,
             Mode::Filters => Context::Filters,
+            Mode::Map => Context::Map,
             Mode::Help | Mode::Failures => Context::Reading,
             Mode::Prompt(_) => Context::Prompt,
         }
@@ -282,7 +292,7 @@ impl App {
     pub fn mode_beneath(&self) -> Mode {
         match self.mode {
             Mode::Query | Mode::Results | Mode::Parts | Mode::Filters => self.mode,
-            Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
+            Mode::Map | Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
         }
     }
 
@@ -385,6 +395,7 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::Redraw => return vec![Command::Redraw],
         Action::Help if app.mode == Mode::Help => app.close(),
         Action::Help => app.open_over(Mode::Help),
+        Action::Map => return charting::open(app),
         Action::Failures => app.open_over(Mode::Failures),
         Action::Filters => return filters::toggle(app),
         Action::Close if app.mode == Mode::Filters => filters::close(app),
@@ -419,6 +430,15 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::PauseIndexing => {
             app.paused = !app.paused;
             return vec![Command::PauseIndexing(app.paused)];
+        }
+        Action::MapMove(..)
+        | Action::MapPan(..)
+        | Action::MapPick(..)
+        | Action::ZoomIn
+        | Action::ZoomOut
+        | Action::ZoomAll => return charting::act(app, &action),
+        Action::PlayStop | Action::Similar if app.mode == Mode::Map => {
+            return charting::act(app, &action);
         }
         Action::Spectrogram => app.spectrogram = !app.spectrogram,
         Action::PlayStop
@@ -500,6 +520,7 @@ fn step(app: &mut App, by: isize) -> Vec<Command> {
             filters::step(app, by);
             vec![]
         }
+        Mode::Map => vec![],
         Mode::Query | Mode::Results | Mode::Prompt(_) => {
             let moved = app.results.step(by);
             heard(app, moved)
@@ -567,6 +588,8 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         Response::Facets { .. } => {}
         Response::Drawn { generation, drawn } => drawing::take(app, generation, drawn),
         Response::Marks(marks) => app.acting.marks = marks,
+        Response::Charting(share) => app.charting.progress = Some(share),
+        Response::Chart(chart) => charting::take(app, chart),
         Response::Done(Ok(told)) => app.tell(told),
         Response::Done(Err(reason)) => app.complain(reason),
         Response::Playback(event) => hearing::hear(app, event),

@@ -143,6 +143,7 @@ fn serve(
                 Command::Seek(to_s) => workers.player().seek(to_s),
                 Command::SetLoop(looped) => workers.player().set_looped(looped),
                 Command::SetVolume(volume) => workers.player().set_volume(volume),
+                Command::Chart => workers.chart(),
                 Command::Do(deed) => workers.act(deed),
                 Command::CopyText(text) => screen.copy(&text)?,
                 Command::Index(folders) => workers.index(folders),

@@ -16,6 +16,9 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
     let areas = app.areas()?;
     let (column, row) = (mouse.column, mouse.row);
     let reading = matches!(app.mode, Mode::Help | Mode::Failures);
+    if app.mode == Mode::Map {
+        return on_map(&areas, mouse);
+    }
     match mouse.kind {
         MouseEventKind::ScrollDown => Some(Action::Scroll(WHEEL)),
         MouseEventKind::ScrollUp => Some(Action::Scroll(-WHEEL)),
@@ -37,6 +40,27 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
                 Some(row) => Some(Action::ClickFilter(row)),
                 None => Areas::row_of(areas.list, column, row).map(Action::Click),
             }
+        }
+        _ => None,
+    }
+}
+
+/// What the mouse asks for on the map, which lies between its title and its legend.
+fn on_map(areas: &Areas, mouse: &MouseEvent) -> Option<Action> {
+    let (top, bottom) = (areas.heading.y + 1, areas.status.y - 1);
+    let plot = Rect {
+        y: top,
+        height: bottom - top,
+        ..areas.heading
+    };
+    match mouse.kind {
+        MouseEventKind::ScrollUp => Some(Action::ZoomIn),
+        MouseEventKind::ScrollDown => Some(Action::ZoomOut),
+        MouseEventKind::Down(MouseButton::Left) => {
+            let row = Areas::row_of(plot, mouse.column, mouse.row)?;
+            let middle = |at: f32, of: u16| (at + 0.5) / f32::from(of) * 2.0 - 1.0;
+            let x = middle(f32::from(mouse.column - plot.x), plot.width);
+            Some(Action::MapPick(x, -middle(row as f32, plot.height)))
         }
         _ => None,
     }

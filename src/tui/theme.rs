@@ -198,6 +198,9 @@ impl Palette {
     ];
 }
 
+/// How many groups of sounds have a colour of their own on the map.
+pub const GROUPS: usize = 7;
+
 /// Styles by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -314,6 +317,21 @@ impl Theme {
             ColourDepth::Mono => Style::new().add_modifier(Modifier::UNDERLINED),
             _ => Style::new().bg(self.depth.colour(self.palette.selection)),
         }
+    }
+
+    /// A group of sounds on the map, by its number; those from [`GROUPS`] on are all others.
+    pub fn group(&self, number: usize) -> Style {
+        let palette = &self.palette;
+        let colours: [Rgb; GROUPS] = [
+            palette.medium,
+            palette.filter,
+            palette.clip,
+            palette.strong,
+            palette.less,
+            palette.accent,
+            palette.error,
+        ];
+        self.coloured(colours.get(number).copied().unwrap_or(palette.weak))
     }
 
     /// What the cursor of a panel is on, when it is a single word.

@@ -5,6 +5,7 @@
 
 mod filters;
 mod help;
+mod map;
 mod preview;
 mod query;
 mod results;
@@ -43,13 +44,14 @@ pub fn draw(app: &App, frame: &mut Frame) {
     let buffer = frame.buffer_mut();
     query::draw_parts(app, areas.parts, buffer);
     match app.mode {
-        Mode::Help | Mode::Failures => {
+        Mode::Help | Mode::Failures | Mode::Map => {
             let area = Rect {
                 height: areas.status.y - areas.heading.y,
                 ..areas.heading
             };
             match app.mode {
                 Mode::Help => help::draw(app, area, buffer),
+                Mode::Map => map::draw(app, area, buffer),
                 _ => help::draw_failures(app, area, buffer),
             }
         }

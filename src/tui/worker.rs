@@ -6,6 +6,7 @@
 //! It stands apart because it is the one part of the terminal UI that knows threads, and the engine.
 
 mod acting;
+mod charting;
 mod drawing;
 mod indexing;
 mod searching;
@@ -27,6 +28,7 @@ use crate::search::{CurvePoint, Hit, Part};
 use crate::tui::app::Narrowing;
 
 pub use acting::{AllMarks, Deed};
+pub use charting::Chart;
 use indexing::Indexer;
 pub use indexing::{Failed, IndexingState, Progress};
 use slot::Slot;
@@ -103,6 +105,10 @@ pub enum Response {
     },
     /// What is marked, before anything is changed.
     Marks(AllMarks),
+    /// How far the making of the map is, in [0, 1].
+    Charting(f32),
+    /// The map; or why there is none.
+    Chart(Result<Arc<Chart>, String>),
     /// A deed is done: what there is to tell, or why it failed.
     Done(Result<String, String>),
     /// The player has something to tell.
@@ -164,6 +170,7 @@ impl Engine {
 pub struct Workers {
     requests: Arc<Slot<Request>>,
     drawings: Arc<Slot<DrawRequest>>,
+    charts: Arc<Slot<()>>,
     deeds: Option<Sender<Deed>>,
     player: Player,
     indexer: Arc<Indexer>,
@@ -185,6 +192,8 @@ impl Workers {
         };
         let drawings = Arc::new(Slot::default());
         let for_drawing = Arc::clone(&drawings);
+        let charts = Arc::new(Slot::default());
+        let for_charting = Arc::clone(&charts);
         let requests = Arc::new(Slot::default());
         let indexer = Arc::new(Indexer::default());
         let library = Arc::new(library);
@@ -210,14 +219,20 @@ impl Workers {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
                 std::thread::spawn(move || drawing::serve(&engine, &for_drawing, &answer))
             };
+            let charting = {
+                let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
+                std::thread::spawn(move || charting::serve(&engine, &for_charting, &answer))
+            };
             searching::serve(&engine, &for_search, &answer);
             // A panic there has been told as its last word.
             let _ = indexing.join();
             let _ = drawing.join();
+            let _ = charting.join();
         });
         Workers {
             requests,
             drawings,
+            charts,
             deeds: Some(deeds),
             player,
             indexer,
@@ -233,6 +248,11 @@ impl Workers {
     /// Asks for a drawing; one that still waits is forgotten, one that is being made is given up.
     pub fn draw(&self, request: DrawRequest) {
         self.drawings.put(request);
+    }
+
+    /// Asks for the map.
+    pub fn chart(&self) {
+        self.charts.put(());
     }
 
     /// Does something to sounds, after what is being done.
@@ -263,6 +283,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.requests.close();
         self.drawings.close();
+        self.charts.close();
         self.indexer.close();
         self.deeds = None;
         for thread in self.threads.drain(..) {

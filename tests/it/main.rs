@@ -26,5 +26,6 @@ mod terminal;
 mod tui;
 mod tui_acting;
 mod tui_drawings;
+mod tui_map;
 mod tui_screens;
 mod unread;

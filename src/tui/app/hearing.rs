@@ -175,6 +175,11 @@ fn play_from(app: &mut App, start_s: f64, end_s: Option<f64>) -> Vec<Command> {
     let Some(path) = app.results.path().map(Path::to_path_buf) else {
         return vec![];
     };
+    play_file(app, path, start_s, end_s)
+}
+
+/// Plays any file, whether or not it is a result.
+pub fn play_file(app: &mut App, path: PathBuf, start_s: f64, end_s: Option<f64>) -> Vec<Command> {
     app.hearing.last += 1;
     app.hearing.playing = Some(Playing {
         play: app.hearing.last,

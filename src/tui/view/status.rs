@@ -157,6 +157,13 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
             (Action::ClearFilters, "none"),
             (Action::Close, "close"),
         ],
+        Context::Map => &[
+            (Action::Close, "close"),
+            (Action::PlayStop, "play"),
+            (Action::Similar, "similar"),
+            (Action::ZoomIn, "closer"),
+            (Action::ZoomOut, "farther"),
+        ],
         Context::Reading => &[(Action::Close, "close"), (Action::PageDown, "on")],
         Context::Prompt | Context::Everywhere => &[],
     };

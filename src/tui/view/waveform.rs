@@ -41,7 +41,7 @@ impl Extent {
 }
 
 /// Braille dots by column and row, from the top (Unicode 16.0, table "Braille Patterns").
-const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
+pub(super) const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
 /// Draws the waveform, full scale at the edges of the area.
 pub fn draw(overview: &Overview, extent: &Extent, theme: &Theme, area: Rect, buffer: &mut Buffer) {

@@ -1,0 +1,198 @@
+//! The map in the terminal UI: what is drawn, and moving, zooming, hearing and asking on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossterm::event::{MouseButton, MouseEventKind};
+use soundseek::map::Point;
+use soundseek::search::Source;
+use soundseek::tui::worker::{Chart, Response};
+use soundseek::tui::{Action, Command};
+
+use crate::desk::{Desk, hits};
+
+/// Three groups of sounds at the corners of a triangle: 30 kick drums at the lower left, 20 snares at
+/// the lower right, 10 hi-hats at the top; the first of each in its middle.
+fn chart() -> Chart {
+    let mut chart = Chart::default();
+    for (label, count, x, y) in [(0, 30, -0.8, -0.8), (1, 20, 0.8, -0.8), (2, 10, 0.0, 0.8)] {
+        for n in 0..count {
+            let turn = n as f32 * 2.4;
+            let reach = 0.15 * (n as f32 / count as f32).sqrt();
+            let number = chart.points.len() as u8 + 1;
+            chart.points.push(Point {
+                content: [number; 32],
+                x: x + reach * turn.cos(),
+                y: y + reach * turn.sin(),
+                label,
+            });
+            chart
+                .files
+                .push(format!("/sounds/{label}/{n:02}.wav").into());
+        }
+    }
+    chart
+}
+
+fn on_map() -> Desk {
+    let mut desk = Desk::with_results(hits(5));
+    desk.press("z");
+    desk.hear(Response::Chart(Ok(Arc::new(chart()))));
+    desk.commands.clear();
+    desk
+}
+
+fn selected(desk: &Desk) -> String {
+    let (_, path) = desk.app.charting.selected().expect("a sound is selected");
+    path.strip_prefix("/sounds")
+        .expect("below it")
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn played(desk: &mut Desk) -> Vec<PathBuf> {
+    let commands = desk.commands.drain(..);
+    let played = commands.filter_map(|command| match command {
+        Command::Play(_, play) => Some(play.path),
+        _ => None,
+    });
+    played.collect()
+}
+
+#[test]
+fn the_map_shows_groups_in_the_legend_and_lights_the_results() {
+    let mut desk = on_map();
+    for (width, height) in [(120, 40), (80, 24), (60, 15)] {
+        let screen = desk.screen(width, height);
+        insta::assert_snapshot!(format!("map_{width}x{height}"), screen);
+    }
+}
+
+#[test]
+fn while_the_map_is_made_it_says_how_far_it_is() {
+    let mut desk = Desk::with_results(hits(5));
+    desk.press("z");
+    assert!(desk.commands.contains(&Command::Chart));
+    desk.hear(Response::Charting(0.42));
+    let screen = desk.screen(80, 24);
+    assert!(
+        screen.contains("map  42 %") && screen.contains("is being made"),
+        "{screen}"
+    );
+    desk.hear(Response::Chart(Err("the store is damaged".into())));
+    assert!(desk.screen(80, 24).contains("the store is damaged"));
+}
+
+#[test]
+fn an_empty_library_has_an_empty_map() {
+    let mut desk = Desk::open(0);
+    desk.press("esc z");
+    desk.hear(Response::Chart(Ok(Arc::new(Chart::default()))));
+    assert!(desk.screen(80, 24).contains("no sounds to put on a map"));
+    desk.press("j l + - space s");
+    assert!(played(&mut desk).is_empty());
+}
+
+#[test]
+fn moving_goes_to_the_nearest_sound_in_that_direction_and_plays_it() {
+    let mut desk = on_map();
+    assert_eq!(selected(&desk), "0/00.wav");
+    for _ in 0..8 {
+        desk.press("right");
+    }
+    assert!(selected(&desk).starts_with("1/"), "{}", selected(&desk));
+    let heard = played(&mut desk);
+    assert!(!heard.is_empty());
+    assert_eq!(
+        heard.last(),
+        desk.app.charting.selected().map(|(_, path)| path)
+    );
+    for _ in 0..12 {
+        desk.press("k h");
+    }
+    assert!(selected(&desk).starts_with("2/"), "{}", selected(&desk));
+    // Nothing lies beyond the edge.
+    let top = (0..20).map(|_| {
+        desk.press("k");
+        selected(&desk)
+    });
+    let top: Vec<String> = top.collect();
+    assert_eq!(top[18], top[19]);
+}
+
+#[test]
+fn nothing_is_played_by_moving_when_auditioning_is_off() {
+    let mut desk = on_map();
+    desk.press("a l l");
+    assert!(played(&mut desk).is_empty());
+    desk.press("space");
+    assert_eq!(played(&mut desk).len(), 1);
+}
+
+#[test]
+fn zooming_goes_to_the_cursor_and_back_to_all() {
+    let mut desk = on_map();
+    desk.press("+ + +");
+    let charting = &desk.app.charting;
+    assert!((charting.zoom - 3.375).abs() < 1e-3);
+    assert_eq!(charting.centre, [-0.8, -0.8]);
+    desk.press("L");
+    let moved = desk.app.charting.centre[0] + 0.8;
+    // A quarter of the view, which is 2 / 3.375 wide.
+    assert!((moved - 0.25 * 2.0 / 3.375).abs() < 1e-3, "{moved}");
+    desk.press("0");
+    assert_eq!(
+        (desk.app.charting.zoom, desk.app.charting.centre),
+        (1.0, [0.0, 0.0])
+    );
+    // The view follows a cursor that leaves it.
+    desk.press("+ + +");
+    for _ in 0..12 {
+        desk.press("l");
+    }
+    let (point, _) = desk.app.charting.selected().expect("a sound is selected");
+    let seen = desk.app.charting.seen(point);
+    assert!(seen.iter().all(|at| at.abs() <= 1.0), "{seen:?}");
+}
+
+#[test]
+fn the_sound_under_the_mouse_is_selected() {
+    let mut desk = on_map();
+    desk.act(Action::Resize(80, 24));
+    desk.mouse(MouseEventKind::Down(MouseButton::Left), 71, 18);
+    assert!(selected(&desk).starts_with("1/"), "{}", selected(&desk));
+    desk.mouse(MouseEventKind::Down(MouseButton::Left), 40, 4);
+    assert!(selected(&desk).starts_with("2/"), "{}", selected(&desk));
+    desk.mouse(MouseEventKind::ScrollUp, 40, 4);
+    assert!(desk.app.charting.zoom > 1.0);
+}
+
+#[test]
+fn similar_asks_for_the_sound_under_the_cursor_and_goes_to_the_results() {
+    let mut desk = on_map();
+    desk.press("s");
+    let parts = &desk.question().parts;
+    let [part] = parts.as_slice() else {
+        panic!("{parts:?}")
+    };
+    assert_eq!(
+        part.source,
+        Source::Clip {
+            path: "/sounds/0/00.wav".into(),
+            span: None,
+        }
+    );
+    assert!(!desk.screen(80, 24).contains("map  60 sounds"));
+}
+
+#[test]
+fn a_new_map_keeps_the_cursor_on_its_sound() {
+    let mut desk = on_map();
+    desk.press("l l l");
+    let before = selected(&desk);
+    let mut grown = chart();
+    grown.points.rotate_right(7);
+    grown.files.rotate_right(7);
+    desk.hear(Response::Chart(Ok(Arc::new(grown))));
+    assert_eq!(selected(&desk), before);
+}
