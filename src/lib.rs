@@ -6,7 +6,8 @@
 //! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`search`] asks
 //! it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
 //! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
-//! shown and written there and on the command line. [`demo`] synthesises sounds to try it all on.
+//! shown and written there and on the command line, [`json`] how they are written for programs.
+//! [`demo`] synthesises sounds to try it all on.
 
 pub mod audio;
 pub mod demo;
@@ -14,6 +15,7 @@ pub mod display;
 pub mod embed;
 pub mod export;
 pub mod ingest;
+pub mod json;
 pub mod library;
 pub mod map;
 pub mod mel;

@@ -12,7 +12,7 @@ mod cache;
 mod catalog;
 mod facets;
 mod filters;
-pub mod marks;
+mod marks;
 mod place;
 mod record;
 mod relink;
@@ -27,9 +27,11 @@ use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
 
 use crate::embed::Embedder;
 pub use cache::Cache;
-use catalog::{Catalog, ContentHasher};
+use catalog::Catalog;
 pub use facets::{Facets, LENGTH_EDGES_S};
 pub use filters::{Filters, Passing};
+use marks::Marked;
+pub use marks::{Marks, Tag, TagError};
 pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
 use record::{parse_record, path_from_bytes, path_to_bytes};
 pub use relink::Relinked;
@@ -48,8 +50,8 @@ pub struct Library {
     roots: Table,
     /// Path of a folder below a root, on another drive than the folder that it is in, to nothing.
     mounts: Table,
-    /// Content hash to [`marks::Marks`].
-    marks: Table,
+    /// Content to [`Marks`].
+    marked: Marked,
     /// Held while a file's record is written, so that it never differs from the store.
     catalog: RwLock<Option<Catalog>>,
 }
@@ -92,7 +94,7 @@ impl Library {
             failures: database.table("failures")?,
             roots: database.table("roots")?,
             mounts: database.table("mounts")?,
-            marks: database.table("marks")?,
+            marked: Marked::open(database.table("marks")?)?,
             catalog: RwLock::default(),
             database,
         })

@@ -175,6 +175,17 @@ pub struct QueryArgs {
     /// Only files with a name like this: *kick*
     #[arg(long, value_name = "GLOB", help_heading = "Filters")]
     pub name: Option<String>,
+    /// Only sounds with this tag; with several, only those that have them all
+    #[arg(
+        long,
+        value_name = "TAG",
+        value_delimiter = ',',
+        help_heading = "Filters"
+    )]
+    pub tag: Vec<String>,
+    /// Only favourites
+    #[arg(long, help_heading = "Filters")]
+    pub favourite: bool,
     /// How many results at most
     #[arg(
         short = 'n',

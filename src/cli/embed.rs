@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use npyz::WriterBuilder;
 use serde_json::json;
 use soundseek::display::printable_path;
+use soundseek::json;
 use soundseek::search::embed_file;
 
 use super::args::{Common, EmbedArgs};
-use super::{JSON_SCHEMA, Outcome, complain, json_path};
+use super::{Outcome, complain};
 
 /// `soundseek embed`.
 pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -43,7 +44,7 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
     for text in &args.text {
         let vector = embedder.embed_text(text)?;
         put(
-            json!({ "schema": JSON_SCHEMA, "text": text }),
+            json!({ "schema": json::SCHEMA, "text": text }),
             vector.as_slice(),
         )?;
     }
@@ -53,11 +54,11 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
             Ok(moments) => {
                 for ((start, end), vector) in moments {
                     let mut object = json!({
-                        "schema": JSON_SCHEMA,
+                        "schema": json::SCHEMA,
                         "start": start,
                         "end": end,
                     });
-                    json_path::put(&mut object, "path", path);
+                    json::put_path(&mut object, "path", path);
                     put(object, vector.as_slice())?;
                 }
             }

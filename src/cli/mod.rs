@@ -8,7 +8,6 @@ mod clip;
 mod demo;
 mod embed;
 mod index;
-mod json_path;
 mod progress;
 mod search;
 mod status;
@@ -26,9 +25,6 @@ use soundseek::library::Library;
 use soundseek::model::{Checkpoint, DeviceChoice};
 
 use args::{Command, CommandLine, Common};
-
-/// The version of the JSON that is printed; it grows when a field changes its meaning or goes.
-const JSON_SCHEMA: u32 = 1;
 
 /// How a command ended, as `grep` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use globset::GlobBuilder;
-use serde_json::json;
 use soundseek::display::{bar, clock, count, printable_path};
-use soundseek::library::Library;
+use soundseek::json;
+use soundseek::library::{Library, Tag};
 use soundseek::notation;
 use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source};
 
 use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
-use super::{JSON_SCHEMA, Outcome, clip, json_path};
+use super::{Outcome, clip};
 
 /// `soundseek search`.
 pub fn search(common: &Common, args: &SearchArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -89,6 +89,7 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
         glob.map(|glob| glob.compile_matcher())
             .with_context(|| format!("the pattern '{pattern}' of --name cannot be read"))
     });
+    let tags: Result<Vec<Tag>, _> = args.tag.iter().map(|tag| Tag::new(tag)).collect();
     let extension = |ext: &String| ext.trim_start_matches('.').to_lowercase();
     Ok(SearchOptions {
         n: args.n,
@@ -103,7 +104,8 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
             shorter_s: seconds(&args.shorter)?,
             newer_than_ns: newer.transpose()?,
             name: name.transpose()?,
-            only: None,
+            tags: tags?,
+            favourite: args.favourite,
         },
     })
 }
@@ -116,33 +118,13 @@ fn print(hits: &[Hit], args: &QueryArgs, library: &Library, out: &mut dyn Write)
         }
     } else if args.json {
         for hit in hits {
-            writeln!(out, "{}", json_of(hit))?;
+            let marks = library.marks(&hit.record.content);
+            writeln!(out, "{}", json::hit(hit, &marks))?;
         }
     } else {
         print_lines(hits, &library.roots()?, out)?;
     }
     Ok(())
-}
-
-/// One hit as an object of the schema that the README documents.
-fn json_of(hit: &Hit) -> serde_json::Value {
-    let sound = &hit.record.sound;
-    let mut object = json!({
-        "schema": JSON_SCHEMA,
-        "rank": hit.rank,
-        "start": hit.moment.0,
-        "end": hit.moment.1,
-        "similarity": hit.similarity,
-        "strength": hit.strength,
-        "duration": sound.duration_s,
-        "format": sound.format,
-        "codec": sound.codec,
-        "sample_rate": sound.sample_rate_hz,
-        "channels": sound.channels,
-    });
-    json_path::put(&mut object, "path", &hit.path);
-    json_path::put_all(&mut object, "alike", &hit.alike);
-    object
 }
 
 /// Lines such as ` 1 ███████▌  93  drums/kick.wav  0:00.0 of 0:00.5  +2 alike`, with paths below their

@@ -7,10 +7,11 @@ use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
 use soundseek::display::{count, printable, printable_path};
+use soundseek::json;
 use soundseek::library::Library;
 
+use super::Outcome;
 use super::args::{Common, StatusArgs};
-use super::{JSON_SCHEMA, Outcome, json_path};
 
 /// `soundseek status`.
 pub fn status(common: &Common, args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -83,11 +84,11 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     let roots = library.roots()?;
     let roots = roots.iter().map(|root| {
         let mut object = json!({ "online": root.exists() });
-        json_path::put(&mut object, "path", root);
+        json::put_path(&mut object, "path", root);
         object
     });
     let mut object = json!({
-        "schema": JSON_SCHEMA,
+        "schema": json::SCHEMA,
         "bytes": library.size_on_disk()?,
         "files": library.file_count(),
         "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),
@@ -95,7 +96,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
         "models": models.collect::<Vec<_>>(),
         "roots": roots.collect::<Vec<_>>(),
     });
-    json_path::put(&mut object, "library", library.directory());
+    json::put_path(&mut object, "library", library.directory());
     Ok(writeln!(out, "{object}")?)
 }
 
@@ -103,10 +104,10 @@ fn failures(library: &Library, as_json: bool, out: &mut dyn Write) -> Result<()>
     for (path, failure) in library.failures()? {
         if as_json {
             let mut object = json!({
-                "schema": JSON_SCHEMA,
+                "schema": json::SCHEMA,
                 "reason": failure.reason,
             });
-            json_path::put(&mut object, "path", &path);
+            json::put_path(&mut object, "path", &path);
             writeln!(out, "{object}")?;
         } else {
             writeln!(

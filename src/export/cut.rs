@@ -1,120 +1,161 @@
-//! Cutting a part of a sound into a WAV file of its own, to the sample, with its rate and channels.
+//! One moment of a sound as a WAV of its own, at the file's own rate and with all its channels.
+//!
+//! It stands apart because it is the one export that decodes: which samples are taken, and in which
+//! format they lose nothing, is decided here.
 
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hound::{SampleFormat, WavSpec, WavWriter};
 
-use super::folder::free_name;
-use crate::audio::{AudioStream, Span};
+use super::fresh;
+use crate::audio::{AudioStream, SourceInfo};
 
-/// The highest 24-bit value.
-const HIGHEST_24: f32 = 8_388_607.0;
+/// The most bytes of samples in a WAV: its lengths are 32 bits wide, and headers take some of that.
+const MOST_BYTES: u64 = u32::MAX as u64 - 4_096;
 
-/// Writes the part of `file` that `span` names to `wanted`, or beside it under a numbered name if
-/// that is taken; gives the path.
+/// The most bytes of the original's name in a new one, of the 255 that file systems allow.
+const MOST_STEM_BYTES: usize = 200;
+
+/// How [`SourceInfo`] names codecs whose samples 24 bits hold: this program's own readers of PCM,
+/// then symphonia's, and lossless coders (FLAC has 32 bits in files that nobody has).
+const WITHIN_24_BITS: [&str; 14] = [
+    "unsigned 8-bit",
+    "8-bit",
+    "16-bit",
+    "24-bit",
+    "A-law",
+    "mu-law",
+    "flac",
+    "alac",
+    "pcm_u8",
+    "pcm_s8",
+    "pcm_s16",
+    "pcm_s24",
+    "pcm_alaw",
+    "pcm_mulaw",
+];
+
+/// Cuts what lies between two times, in seconds, into a new WAV in a folder, which is made where
+/// there is none. It is called after the file and the times: `rain_64.50-74.50s.wav`.
 ///
-/// The first frame is the one nearest to the start; an end beyond the file's is the file's. What has
-/// at most 24 bits in the file has 24 here, every value unchanged; floats and what lossy codecs give,
-/// which may go beyond full scale, become 32-bit floats.
+/// The first sample is the one at `start_s`, rounded to the nearest; the one at `end_s` is the first
+/// that is left out. What has up to 24 bits in the file has 24 here, everything else becomes 32-bit float, so that no
+/// sample changes and none is clipped. An end beyond the file's is the file's.
 ///
 /// # Errors
-/// When the file cannot be decoded, nothing lies at the span, or the WAV cannot be written; then no
-/// file is left behind.
-pub fn cut_to_wav(file: &Path, span: &Span, wanted: &Path) -> Result<PathBuf> {
+///
+/// When the file cannot be decoded or has nothing between the times, the result is longer than a WAV
+/// can be, the folder cannot be written to, or `cancelled` says so. Nothing is left behind then.
+pub fn cut_moment(
+    file: &Path,
+    (start_s, end_s): (f64, f64),
+    folder: &Path,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<PathBuf> {
     let mut stream = AudioStream::open_with_channels(file)?;
     let info = stream.info().clone();
-    let rate = f64::from(info.sample_rate_hz);
-    let end_s = span.end_s.unwrap_or(f64::INFINITY);
+    let frame_at =
+        |seconds: f64| (seconds.max(0.0) * f64::from(info.sample_rate_hz)).round() as u64;
+    let (start, end) = (frame_at(start_s), frame_at(end_s));
     ensure!(
-        span.start_s >= 0.0 && span.start_s.is_finite() && span.start_s < end_s,
-        "{} cannot be cut from {} s to {end_s} s",
-        file.display(),
-        span.start_s
+        start < end,
+        "there is nothing between {start_s} s and {end_s} s to cut out of {}",
+        file.display()
     );
-    let channels = u16::try_from(info.channels)
-        .with_context(|| format!("{} has too many channels for a WAV", file.display()))?;
-    let first = (span.start_s * rate).round() as u64;
-    let mut left = ((end_s * rate).round() as u64).saturating_sub(first).max(1);
-    stream.seek(first)?;
-    let whole_numbers = has_24_bits(&info.codec);
-    let spec = WavSpec {
-        channels,
-        sample_rate: info.sample_rate_hz,
-        bits_per_sample: if whole_numbers { 24 } else { 32 },
-        sample_format: if whole_numbers {
-            SampleFormat::Int
-        } else {
-            SampleFormat::Float
-        },
-    };
-    let folder = wanted
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let cannot = || format!("the cut cannot be written into {}", folder.display());
-    // Under a name of its own until it is whole.
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".soundseek-cut-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let unfinished = builder.tempfile_in(folder).with_context(cannot)?;
-    let buffered = std::io::BufWriter::new(unfinished.as_file());
-    let mut writer = WavWriter::new(buffered, spec).with_context(cannot)?;
-    let mut block = Vec::new();
-    let mut written = 0;
-    while left > 0 {
-        block.clear();
-        if !stream.next_block(&mut block)? {
-            break;
+    let spec = spec_of(&info).with_context(|| format!("{} cannot be cut", file.display()))?;
+    let limit = MOST_BYTES / u64::from(spec.bits_per_sample / 8) / u64::from(spec.channels);
+    fresh::ready(folder)?;
+    fresh::write(folder, &name_of(file, start_s, end_s), |out| {
+        if start > 0 {
+            stream.seek(start)?;
         }
-        let frames = block.len() / usize::from(channels);
-        let wanted_frames = usize::try_from(left).unwrap_or(usize::MAX).min(frames);
-        for &sample in &block[..wanted_frames * usize::from(channels)] {
-            if whole_numbers {
-                // A power of two keeps every value; only full scale itself has none above it.
-                let value = (sample * 8_388_608.0)
-                    .round()
-                    .clamp(-8_388_608.0, HIGHEST_24);
-                writer.write_sample(value as i32).with_context(cannot)?;
-            } else {
-                writer.write_sample(sample).with_context(cannot)?;
+        let mut wav = WavWriter::new(&mut *out, spec)?;
+        let mut block = Vec::new();
+        let mut left = end - start;
+        let mut written = 0;
+        while left > 0 {
+            ensure!(!cancelled(), "cutting was stopped");
+            block.clear();
+            if !stream.next_block(&mut block)? {
+                break;
             }
+            let whole = (block.len() / usize::from(spec.channels)) as u64;
+            let frames = whole.min(left);
+            written += frames;
+            ensure!(
+                written <= limit,
+                "a WAV cannot be longer than 4 GiB: cut a shorter moment out of {}",
+                file.display()
+            );
+            append(
+                &mut wav,
+                &block[..frames as usize * usize::from(spec.channels)],
+            )?;
+            left -= frames;
         }
-        written += wanted_frames;
-        left -= wanted_frames as u64;
-    }
-    ensure!(
-        written > 0,
-        "{} is {:.3} s long; nothing lies at {:.3} s",
-        file.display(),
-        stream.info().duration_s,
-        span.start_s
-    );
-    writer.finalize().with_context(cannot)?;
-    let target = free_name(wanted);
-    unfinished.persist_noclobber(&target).with_context(cannot)?;
-    Ok(target)
+        ensure!(
+            written > 0,
+            "{} is only {:.2} s long: there is nothing at {start_s:.2} s",
+            file.display(),
+            stream.info().duration_s
+        );
+        Ok(wav.finalize()?)
+    })
 }
 
-/// Whether a codec's samples are whole numbers of at most 24 bits.
-fn has_24_bits(codec: &str) -> bool {
-    // The names of this program's own readers, then symphonia's.
-    let whole = [
-        "unsigned 8-bit",
-        "8-bit",
-        "16-bit",
-        "24-bit",
-        "A-law",
-        "mu-law",
-        "flac",
-        "alac",
-        "pcm_u8",
-        "pcm_s8",
-        "pcm_s16",
-        "pcm_s24",
-        "pcm_alaw",
-        "pcm_mulaw",
-    ];
-    whole.iter().any(|name| codec.starts_with(name))
+fn spec_of(info: &SourceInfo) -> Result<WavSpec> {
+    let Ok(channels) = u16::try_from(info.channels) else {
+        bail!("a WAV cannot have {} channels", info.channels);
+    };
+    let named = |name: &&str| info.codec.starts_with(name);
+    let exact = WITHIN_24_BITS.iter().any(named);
+    let (bits_per_sample, sample_format) = if exact {
+        (24, SampleFormat::Int)
+    } else {
+        (32, SampleFormat::Float)
+    };
+    Ok(WavSpec {
+        channels,
+        sample_rate: info.sample_rate_hz,
+        bits_per_sample,
+        sample_format,
+    })
+}
+
+fn append(wav: &mut WavWriter<&mut BufWriter<&File>>, samples: &[f32]) -> Result<()> {
+    if wav.spec().sample_format == SampleFormat::Float {
+        return write_all(wav, samples.iter().copied());
+    }
+    // Full scale is 1, so a sample of up to 24 bits times 2^23 is a whole number.
+    let scale = 8_388_608.0_f32;
+    let whole = |sample: &f32| (sample * scale).round().clamp(-scale, scale - 1.0) as i32;
+    write_all(wav, samples.iter().map(whole))
+}
+
+fn write_all<W: Write + Seek, S: hound::Sample>(
+    wav: &mut WavWriter<W>,
+    samples: impl Iterator<Item = S>,
+) -> Result<()> {
+    for sample in samples {
+        wav.write_sample(sample)?;
+    }
+    Ok(())
+}
+
+fn name_of(file: &Path, start_s: f64, end_s: f64) -> OsString {
+    let stem = file.file_stem().unwrap_or_default();
+    let mut name = if stem.len() <= MOST_STEM_BYTES {
+        stem.to_os_string()
+    } else {
+        let stem = stem.to_string_lossy();
+        let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= MOST_STEM_BYTES;
+        let kept = stem.char_indices().take_while(fits);
+        OsString::from(kept.map(|(_, c)| c).collect::<String>())
+    };
+    name.push(format!("_{:.2}-{:.2}s.wav", start_s.max(0.0), end_s));
+    name
 }

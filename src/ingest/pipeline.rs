@@ -515,7 +515,9 @@ impl<'job> Writer<'_, 'job> {
             content: read.content,
             sound: sound.clone(),
         };
-        self.job.library.put_file(self.path(read.file), &record)
+        let path = self.path(read.file);
+        self.job.library.keep_marks(path, &record.content)?;
+        self.job.library.put_file(path, &record)
     }
 
     fn tell_indexed(&self, read: Read, duration_s: Option<f64>) {

@@ -15,6 +15,7 @@ use anyhow::Result;
 
 use super::facets::{Facets, Level, Tally};
 use super::filters::{Filters, extension_of};
+use super::marks::{Contents, HeldMarks};
 use super::{ContentHash, FileRecord, Library};
 
 /// Hashes a content hash by its first eight bytes, which are as good as random.
@@ -92,11 +93,9 @@ impl Catalog {
         new
     }
 
-    pub(super) fn passing_contents(
-        &self,
-        filters: &Filters,
-    ) -> HashSet<ContentHash, ContentHasher> {
-        let mut passing = HashSet::default();
+    /// Whatever the marks are.
+    pub(super) fn passing_contents(&self, filters: &Filters) -> Contents {
+        let mut passing = Contents::default();
         for (folder, files) in &self.folders {
             let place = Place::of(folder, filters);
             if matches!(place, Place::Outside) {
@@ -106,7 +105,6 @@ impl Catalog {
                 filters.pass_extension(row.extension.as_deref())
                     && filters.pass_length(row.length_s)
                     && filters.pass_age(row.modified_ns)
-                    && filters.pass_content(&row.content)
                     && filters.pass_name(name)
                     && place.holds(name)
             };
@@ -117,22 +115,33 @@ impl Catalog {
     }
 
     /// Counts the files of every choice that one facet offers, under the conditions of the others.
-    pub(super) fn facets(&self, filters: &Filters, level: &Level) -> Facets {
+    /// `marked` holds the contents with the marks that are asked for, if any are; `marks` are all there
+    /// are.
+    pub(super) fn facets(
+        &self,
+        filters: &Filters,
+        marked: Option<&Contents>,
+        marks: &HeldMarks,
+        level: &Level,
+    ) -> Facets {
         let mut tally = Tally::default();
         for (folder, files) in &self.folders {
             let place = Place::of(folder, filters);
             let mut in_folder = 0;
             for (name, row) in files {
-                let passes = filters.pass_age(row.modified_ns)
-                    && filters.pass_name(name)
-                    && filters.pass_content(&row.content);
-                if !passes {
+                let marked = marked.is_none_or(|marked| marked.contains(&row.content));
+                if !marked || !filters.pass_age(row.modified_ns) || !filters.pass_name(name) {
                     continue;
                 }
                 let within = place.holds(name);
                 let extension = filters.pass_extension(row.extension.as_deref());
                 let length = filters.pass_length(row.length_s);
-                tally.files += usize::from(within && extension && length);
+                if within && extension && length {
+                    tally.files += 1;
+                    if let Some(marks) = marks.get(&row.content) {
+                        tally.count_marks(marks);
+                    }
+                }
                 in_folder += usize::from(extension && length);
                 if within && extension {
                     tally.count_length(row.length_s);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Filters, Library};
+use super::{Filters, Library, Marks, Tag};
 
 /// The lengths in seconds at which one bucket ends and the next begins: one-shots, loops and phrases,
 /// stems and jingles, short and long recordings, and beyond ten minutes.
@@ -29,6 +29,11 @@ pub struct Facets {
     /// How many files are so long: below the first of [`LENGTH_EDGES_S`], then from each edge to the
     /// next, and from the last.
     pub lengths: [usize; LENGTH_EDGES_S.len() + 1],
+    /// How many files are favourites.
+    pub favourites: usize,
+    /// Tags, the most frequent first. As a sound has all tags that are asked for, these and favourites
+    /// are counted under all conditions: what would be left if one more was asked for.
+    pub tags: Vec<(Tag, usize)>,
 }
 
 impl Facets {
@@ -55,10 +60,11 @@ impl Library {
             Some(top) => Level::Below(top.to_path_buf()),
             None => Level::Roots(self.roots()?),
         };
+        let marked = self.with_marks(filters);
         let catalog = self.catalog();
-        let counts = catalog
-            .as_ref()
-            .map(|catalog| catalog.facets(filters, &level));
+        let counts = catalog.as_ref().map(|catalog| {
+            self.with_held_marks(|marks| catalog.facets(filters, marked.as_ref(), marks, &level))
+        });
         Ok(counts.unwrap_or_default())
     }
 }
@@ -93,6 +99,8 @@ pub(super) struct Tally {
     pub(super) lengths: [usize; LENGTH_EDGES_S.len() + 1],
     folders: BTreeMap<PathBuf, usize>,
     extensions: HashMap<Arc<str>, usize>,
+    favourites: usize,
+    tags: HashMap<Tag, usize>,
 }
 
 impl Tally {
@@ -107,6 +115,16 @@ impl Tally {
         }
     }
 
+    pub(super) fn count_marks(&mut self, marks: &Marks) {
+        self.favourites += usize::from(marks.favourite);
+        for tag in &marks.tags {
+            match self.tags.get_mut(tag) {
+                Some(files) => *files += 1,
+                None => drop(self.tags.insert(tag.clone(), 1)),
+            }
+        }
+    }
+
     pub(super) fn count_folder(&mut self, folder: &Path, level: &Level, files: usize) {
         if files > 0
             && let Some(folder) = level.folder_of(folder)
@@ -117,15 +135,21 @@ impl Tally {
 
     pub(super) fn into_facets(self) -> Facets {
         let extensions = self.extensions.into_iter();
-        let mut extensions: Vec<(String, usize)> = extensions
-            .map(|(extension, files)| (extension.to_string(), files))
-            .collect();
-        extensions.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let extensions = extensions.map(|(extension, files)| (extension.to_string(), files));
         Facets {
             files: self.files,
             folders: self.folders.into_iter().collect(),
-            extensions,
+            extensions: most_first(extensions),
             lengths: self.lengths,
+            favourites: self.favourites,
+            tags: most_first(self.tags.into_iter()),
         }
     }
+}
+
+/// Counts in the order of their numbers, equal ones in the order of what they count.
+fn most_first<T: Ord>(counts: impl Iterator<Item = (T, usize)>) -> Vec<(T, usize)> {
+    let mut counts: Vec<(T, usize)> = counts.collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
 }

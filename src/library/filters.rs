@@ -1,18 +1,17 @@
-//! What may be found: by folder, kind, length, age, name and a person's marks.
+//! What may be found: by folder, kind, length, age and name.
 //!
 //! Filters look at files, of which a content may have several, while the index asks about contents;
 //! [`Library::passing_contents`] translates. They stand apart from the library's records because they
 //! are a person's choice, and from the search because facets count by them, too.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
 use globset::GlobMatcher;
 
-use super::{ContentHash, ContentHasher, FileRecord, Library};
+use super::marks::{Contents, Tag};
+use super::{FileRecord, Library};
 
 /// Conditions on files; a file must meet all of them. The default passes everything.
 #[derive(Debug, Clone, Default)]
@@ -29,8 +28,10 @@ pub struct Filters {
     pub newer_than_ns: Option<i64>,
     /// A pattern on the file's name.
     pub name: Option<GlobMatcher>,
-    /// One of these contents, such as those with a tag.
-    pub only: Option<Arc<HashSet<ContentHash>>>,
+    /// With all of these tags.
+    pub tags: Vec<Tag>,
+    /// One of the favourites.
+    pub favourite: bool,
 }
 
 impl Filters {
@@ -42,10 +43,12 @@ impl Filters {
             && self.shorter_s.is_none()
             && self.newer_than_ns.is_none()
             && self.name.is_none()
-            && self.only.is_none()
+            && self.tags.is_empty()
+            && !self.favourite
     }
 
-    /// True when a file meets all conditions.
+    /// True when a file meets all conditions on its path and record. Marks are its content's: a file
+    /// passes when [`Library::passing_contents`] holds its content, too.
     pub fn pass(&self, path: &Path, record: &FileRecord) -> bool {
         self.pass_path(path) && self.pass_record(record)
     }
@@ -57,9 +60,7 @@ impl Filters {
     }
 
     fn pass_record(&self, record: &FileRecord) -> bool {
-        self.pass_length(record.sound.duration_s)
-            && self.pass_age(record.stamp.modified_ns)
-            && self.pass_content(&record.content)
+        self.pass_length(record.sound.duration_s) && self.pass_age(record.stamp.modified_ns)
     }
 
     /// Of an extension as [`extension_of`] gives it.
@@ -79,10 +80,6 @@ impl Filters {
             && self.shorter_s.is_none_or(|most| length_s < most)
     }
 
-    pub(super) fn pass_content(&self, content: &ContentHash) -> bool {
-        self.only.as_ref().is_none_or(|only| only.contains(content))
-    }
-
     pub(super) fn pass_age(&self, modified_ns: i64) -> bool {
         self.newer_than_ns.is_none_or(|time| modified_ns > time)
     }
@@ -95,7 +92,7 @@ pub(super) fn extension_of(name: &OsStr) -> Option<String> {
 }
 
 /// The contents that at least one passing file holds.
-pub struct Passing(pub(super) HashSet<ContentHash, ContentHasher>);
+pub struct Passing(Contents);
 
 impl Passing {
     /// True when a file that passes holds this content.
@@ -117,15 +114,21 @@ impl Library {
         if filters.is_empty() {
             return Ok(None);
         }
-        if let Some(catalog) = &*self.catalog() {
-            return Ok(Some(Passing(catalog.passing_contents(filters))));
-        }
-        let mut passing = HashSet::default();
-        for file in self.files_where(|path| filters.pass_path(path)) {
-            let (_, record) = file?;
-            if filters.pass_record(&record) {
-                passing.insert(record.content);
+        let marked = self.with_marks(filters);
+        let mut passing = if let Some(catalog) = &*self.catalog() {
+            catalog.passing_contents(filters)
+        } else {
+            let mut passing = Contents::default();
+            for file in self.files_where(|path| filters.pass_path(path)) {
+                let (_, record) = file?;
+                if filters.pass_record(&record) {
+                    passing.insert(record.content);
+                }
             }
+            passing
+        };
+        if let Some(marked) = marked {
+            passing.retain(|content| marked.contains(content));
         }
         Ok(Some(Passing(passing)))
     }

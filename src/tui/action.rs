@@ -144,30 +144,38 @@ pub enum Action {
     /// All of the map.
     ZoomAll,
 
-    /// Marks the selected sound for what is done next, or not.
+    /// Marks the selected sound, or drops its mark.
     Mark,
-    /// Marks nothing.
+    /// Marks from the sound that was marked last to the selected one.
+    MarkRange,
+    /// Marks all that is listed, or nothing.
+    MarkAll,
+    /// Drops all marks.
     UnmarkAll,
-    /// A favourite, or not.
+    /// Offers what can be done with what is marked, or else selected.
+    Menu,
+    /// Puts paths onto the clipboard.
+    CopyPaths,
+    /// Asks for a folder to copy files to.
+    CopyFiles,
+    /// Asks for a folder to link files in.
+    LinkFiles,
+    /// Asks for a folder to cut moments to.
+    Cut,
+    /// Asks for a file to list sounds in.
+    Export,
+    /// Shows a file in the file manager.
+    Reveal,
+    /// Opens a window to drag files from.
+    Drag,
+    /// Opens files with the command of the config file.
+    Open,
+    /// Makes a sound a favourite, or not any more.
     Favourite,
     /// Asks for tags.
     Tag,
-    /// The paths to the clipboard.
-    CopyPaths,
-    /// Asks for a folder to copy the files into.
-    CopyFiles,
-    /// Asks for a folder to link the files into.
-    LinkFiles,
-    /// Asks for a file to cut the selected part to.
-    Cut,
-    /// Asks for a file to list the sounds in.
-    Export,
-    /// Shows the file in the file manager.
-    Reveal,
-    /// Opens a window to drag the files from.
-    Drag,
-    /// Opens the files with the command from the config file.
-    Open,
+    /// Takes the completion that is offered.
+    Complete,
 
     /// Asks for a folder to index.
     AddFolder,
@@ -213,6 +221,8 @@ pub enum Context {
     Filters,
     /// The map.
     Map,
+    /// The menu of what can be done with sounds.
+    Menu,
     /// A text to be read: the help, the failures.
     Reading,
     /// A line that is asked for.
@@ -221,12 +231,13 @@ pub enum Context {
 
 impl Context {
     /// All of them, in the order of the help.
-    pub const ALL: [Context; 8] = [
+    pub const ALL: [Context; 9] = [
         Context::Query,
         Context::Results,
         Context::Parts,
         Context::Filters,
         Context::Map,
+        Context::Menu,
         Context::Reading,
         Context::Prompt,
         Context::Everywhere,
@@ -241,6 +252,7 @@ impl Context {
             Context::Parts => "parts",
             Context::Filters => "filters",
             Context::Map => "map",
+            Context::Menu => "menu",
             Context::Reading => "reading",
             Context::Prompt => "prompt",
         }
@@ -255,6 +267,7 @@ impl Context {
             Context::Parts => "On the parts of the query",
             Context::Filters => "In the filters",
             Context::Map => "On the map",
+            Context::Menu => "In the menu, with the marked sounds or the selected one",
             Context::Reading => "In help and failures",
             Context::Prompt => "When asked for a line",
         }
@@ -295,7 +308,7 @@ const fn offer(
 /// All that can be asked for, in the order of the help.
 pub static OFFERS: &[Offer] = &{
     use Action as A;
-    use Context::{Everywhere, Filters, Map, Parts, Prompt, Query, Reading, Results};
+    use Context::{Everywhere, Filters, Map, Menu, Parts, Prompt, Query, Reading, Results};
     [
         offer(
             Query,
@@ -522,28 +535,41 @@ pub static OFFERS: &[Offer] = &{
             A::ClearFilters,
             "no filters",
         ),
+        offer(Results, "mark", &["m"], A::Mark, "mark, and on to the next"),
         offer(
             Results,
-            "mark",
-            &["m"],
-            A::Mark,
-            "mark for what is done next",
+            "mark-range",
+            &["V"],
+            A::MarkRange,
+            "mark from the last mark to here",
         ),
-        offer(Results, "unmark-all", &["M"], A::UnmarkAll, "unmark all"),
         offer(
             Results,
-            "favourite",
-            &["*"],
-            A::Favourite,
-            "a favourite, or not",
+            "mark-all",
+            &["ctrl-a"],
+            A::MarkAll,
+            "mark all that is listed, or nothing",
         ),
-        offer(Results, "tag", &["t"], A::Tag, "tags"),
+        offer(
+            Results,
+            "unmark-all",
+            &["M"],
+            A::UnmarkAll,
+            "drop all marks",
+        ),
+        offer(
+            Results,
+            "menu",
+            &["x"],
+            A::Menu,
+            "all that can be done with it, or with what is marked",
+        ),
         offer(
             Results,
             "copy-paths",
             &["y"],
             A::CopyPaths,
-            "copy the path to the clipboard",
+            "the path to the clipboard",
         ),
         offer(
             Results,
@@ -557,14 +583,7 @@ pub static OFFERS: &[Offer] = &{
             "link-files",
             &["C"],
             A::LinkFiles,
-            "link into a folder",
-        ),
-        offer(
-            Results,
-            "cut",
-            &["x"],
-            A::Cut,
-            "cut the selected part or the moment to a WAV",
+            "link in a folder",
         ),
         offer(
             Results,
@@ -572,6 +591,13 @@ pub static OFFERS: &[Offer] = &{
             &["e"],
             A::Export,
             "list in an M3U, CSV or JSON file",
+        ),
+        offer(
+            Results,
+            "cut",
+            &["X"],
+            A::Cut,
+            "cut the selected part or the moment to a WAV",
         ),
         offer(
             Results,
@@ -585,7 +611,7 @@ pub static OFFERS: &[Offer] = &{
             "drag",
             &["D"],
             A::Drag,
-            "drag out, with ripdrag or dragon",
+            "drag into another program",
         ),
         offer(
             Results,
@@ -595,6 +621,14 @@ pub static OFFERS: &[Offer] = &{
             "open with another program",
         ),
         offer(Results, "map", &["z"], A::Map, "the map of the library"),
+        offer(
+            Results,
+            "favourite",
+            &["*"],
+            A::Favourite,
+            "favourite, or not",
+        ),
+        offer(Results, "tag", &["t"], A::Tag, "tags"),
         offer(
             Results,
             "add-folder",
@@ -755,6 +789,51 @@ pub static OFFERS: &[Offer] = &{
             "play what is selected at once, or when asked",
         ),
         offer(Map, "close", &["esc", "q", "z"], A::Close, "close"),
+        offer(
+            Menu,
+            "copy-paths",
+            &["y"],
+            A::CopyPaths,
+            "the path to the clipboard",
+        ),
+        offer(
+            Menu,
+            "copy-files",
+            &["c"],
+            A::CopyFiles,
+            "copy into a folder",
+        ),
+        offer(Menu, "link-files", &["C"], A::LinkFiles, "link in a folder"),
+        offer(
+            Menu,
+            "export",
+            &["e"],
+            A::Export,
+            "list in an M3U, CSV or JSON file",
+        ),
+        offer(
+            Menu,
+            "cut",
+            &["X"],
+            A::Cut,
+            "cut the selected part or the moment to a WAV",
+        ),
+        offer(
+            Menu,
+            "reveal",
+            &["r"],
+            A::Reveal,
+            "show in the file manager",
+        ),
+        offer(Menu, "drag", &["D"], A::Drag, "drag into another program"),
+        offer(Menu, "open", &["o"], A::Open, "open with another program"),
+        offer(Menu, "favourite", &["*"], A::Favourite, "favourite, or not"),
+        offer(Menu, "tag", &["t"], A::Tag, "tags"),
+        offer(Menu, "unmark-all", &["M"], A::UnmarkAll, "drop all marks"),
+        offer(Menu, "next", &["j", "down"], A::Next, "next"),
+        offer(Menu, "previous", &["k", "up"], A::Previous, "previous"),
+        offer(Menu, "choose", &["enter", "space"], A::Choose, "do it"),
+        offer(Menu, "close", &["esc", "q", "x"], A::Close, "close"),
         offer(Reading, "next", &["j", "down"], A::Next, "down"),
         offer(Reading, "previous", &["k", "up"], A::Previous, "up"),
         offer(
@@ -775,6 +854,13 @@ pub static OFFERS: &[Offer] = &{
             "close",
         ),
         offer(Prompt, "choose", &["enter"], A::Choose, "confirm"),
+        offer(
+            Prompt,
+            "complete",
+            &["tab"],
+            A::Complete,
+            "take the tag that is offered",
+        ),
         offer(Prompt, "close", &["esc"], A::Close, "leave it"),
         offer(
             Prompt,

@@ -11,6 +11,7 @@ mod drawing;
 mod editing;
 mod filters;
 mod hearing;
+mod marking;
 mod narrowing;
 mod query;
 mod results;
@@ -23,17 +24,18 @@ use super::layout::{Areas, Openings};
 use super::line::Line;
 use super::theme::Theme;
 use super::worker::{
-    Deed, DrawRequest, Failed, IndexingState, LibraryFacts, Progress, Request, Response,
+    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, Progress, Request, Response, Task,
 };
 use crate::display::printable_path;
 use crate::library::Facets;
 use crate::playback::{Play, PlayId};
-pub use acting::Acting;
+pub use acting::{Surroundings, completions, menu, obstacle, subjects_text};
 pub use charting::Charting;
 pub use drawing::Drawing;
 pub use editing::matched_span;
 pub use filters::{FilterRow, filter_rows};
 pub use hearing::Hearing;
+pub use marking::Marked;
 pub use narrowing::{AGES, LENGTHS, Narrowing};
 pub use query::{History, Query};
 pub use results::{Results, Row};
@@ -57,10 +59,10 @@ pub enum Command {
     SetVolume(f32),
     /// Make the map, or bring it up to date.
     Chart,
-    /// Do something to sounds.
-    Do(Deed),
-    /// Put a text on the clipboard.
-    CopyText(String),
+    /// Do something with sounds.
+    Act(Task),
+    /// Put a text onto the clipboard.
+    CopyText(Vec<u8>),
     /// Index folders; all known ones when none is named.
     Index(Vec<PathBuf>),
     /// Hold indexing where it is, or go on.
@@ -86,6 +88,8 @@ pub enum Mode {
     Filters,
     /// To the map.
     Map,
+    /// To the menu of what can be done with sounds.
+    Menu,
     /// To the help.
     Help,
     /// To the list of what could not be indexed.
@@ -101,16 +105,16 @@ pub enum Ask {
     Folder,
     /// A name that files are to have.
     Name,
-    /// The tags of sounds.
-    Tags,
-    /// A folder that files are copied into.
+    /// A folder to copy files to.
     CopyTo,
-    /// A folder that files are linked into.
+    /// A folder to link files in.
     LinkTo,
-    /// A file for a list of sounds.
-    Export,
-    /// A file for a part of a sound.
+    /// A folder to cut moments to.
     CutTo,
+    /// A file to list sounds in.
+    Export,
+    /// Tags.
+    Tags,
 }
 
 /// Whether there is a library to search.
@@ -162,8 +166,6 @@ pub struct App {
     pub part: usize,
     /// What is heard.
     pub hearing: Hearing,
-    /// What is done to sounds.
-    pub acting: Acting,
     /// The map.
     pub charting: Charting,
     /// What is drawn of the selected sound.
@@ -172,6 +174,16 @@ pub struct App {
     pub spectrogram: bool,
     /// Where the mouse was pressed in the drawing, as a share of its width.
     pub(super) pressed: Option<f64>,
+    /// The sounds that are marked.
+    pub marked: Marked,
+    /// What a person has put on sounds for good: favourites and tags.
+    pub labels: Labels,
+    /// What there is around the program.
+    pub around: Surroundings,
+    /// The row of the menu that keys go to.
+    pub menu: usize,
+    /// The folder that was typed last, as it was typed.
+    last_folder: String,
     /// How many sounds each choice of the filters leaves.
     pub facets: Facets,
     /// The filters are shown.
@@ -214,11 +226,15 @@ impl App {
             failure: None,
             part: 0,
             hearing,
-            acting: Acting::default(),
             charting: Charting::default(),
             drawing: Drawing::default(),
             spectrogram: false,
             pressed: None,
+            marked: Marked::default(),
+            labels: Labels::default(),
+            around: Surroundings::default(),
+            menu: 0,
+            last_folder: String::new(),
             facets: Facets::default(),
             filters_open: false,
             filter: 0,
@@ -241,6 +257,7 @@ impl App {
             Mode::Parts => Context::Parts,
             Mode::Filters => Context::Filters,
             Mode::Map => Context::Map,
+            Mode::Menu => Context::Menu,
             Mode::Help | Mode::Failures => Context::Reading,
             Mode::Prompt(_) => Context::Prompt,
         }
@@ -292,7 +309,7 @@ impl App {
     pub fn mode_beneath(&self) -> Mode {
         match self.mode {
             Mode::Query | Mode::Results | Mode::Parts | Mode::Filters => self.mode,
-            Mode::Map | Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
+            Mode::Map | Mode::Menu | Mode::Help | Mode::Failures | Mode::Prompt(_) => self.beneath,
         }
     }
 
@@ -404,6 +421,7 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::ToResults => {
             app.history.settle();
             app.mode = Mode::Results;
+            return editing::take_filters(app, true);
         }
         Action::ToParts => {
             if app.query.keep_typed() {
@@ -461,10 +479,12 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
             }
             return hearing::act(app, &action);
         }
+        Action::Choose if app.mode == Mode::Menu => return acting::act(app, &action),
         Action::Mark
+        | Action::MarkRange
+        | Action::MarkAll
         | Action::UnmarkAll
-        | Action::Favourite
-        | Action::Tag
+        | Action::Menu
         | Action::CopyPaths
         | Action::CopyFiles
         | Action::LinkFiles
@@ -472,7 +492,10 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         | Action::Export
         | Action::Reveal
         | Action::Drag
-        | Action::Open => return acting::act(app, &action),
+        | Action::Open
+        | Action::Favourite
+        | Action::Tag
+        | Action::Complete => return acting::act(app, &action),
         Action::Moments => {
             app.moments = !app.moments;
             return app.ask();
@@ -521,6 +544,11 @@ fn step(app: &mut App, by: isize) -> Vec<Command> {
             vec![]
         }
         Mode::Map => vec![],
+        Mode::Menu => {
+            let last = menu(app).len().saturating_sub(1);
+            app.menu = app.menu.saturating_add_signed(by).min(last);
+            vec![]
+        }
         Mode::Query | Mode::Results | Mode::Prompt(_) => {
             let moved = app.results.step(by);
             heard(app, moved)
@@ -587,12 +615,11 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         // Those of another question come after them, or have been overtaken.
         Response::Facets { .. } => {}
         Response::Drawn { generation, drawn } => drawing::take(app, generation, drawn),
-        Response::Marks(marks) => app.acting.marks = marks,
         Response::Charting(share) => app.charting.progress = Some(share),
         Response::Chart(chart) => charting::take(app, chart),
-        Response::Done(Ok(told)) => app.tell(told),
-        Response::Done(Err(reason)) => app.complain(reason),
         Response::Playback(event) => hearing::hear(app, event),
+        Response::Labels(labels) => return acting::take_labels(app, labels),
+        Response::Acted(outcome) => acting::take_outcome(app, outcome),
         Response::Indexing(progress) => return hear_progress(app, progress),
     }
     vec![]

@@ -28,7 +28,7 @@ pub struct Config {
     pub volume: f32,
     /// The name of the device that plays; the system's own otherwise.
     pub device: Option<String>,
-    /// The program that opens sounds, and its arguments; `{}` stands for the files.
+    /// The command that opens sounds, in words: `{}` stands for the files, which come last without it.
     pub open: Vec<String>,
     /// Keys by place and action.
     pub keys: OwnKeys,

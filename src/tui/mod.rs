@@ -25,12 +25,13 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind, MouseEvent};
 
+use crate::export::Desktop;
 use crate::library::Library;
 use crate::playback::devices;
 pub use action::{Action, Context, OFFERS, Offer};
 pub use app::{
-    Acting, App, Ask, Command, Drawing, FilterRow, Hearing, Mode, Narrowing, Notice, Opening,
-    Query, Results, Row, filter_rows, update,
+    App, Ask, Command, Drawing, FilterRow, Hearing, Marked, Mode, Narrowing, Notice, Opening,
+    Query, Results, Row, Surroundings, update,
 };
 pub use config::Config;
 pub use keys::{Chord, KeyMap, OwnKeys};
@@ -94,6 +95,13 @@ pub fn run(session: Session) -> Result<()> {
     let theme = session.config.theme(|name| std::env::var(name).ok());
     let hearing = Hearing::new(session.config.volume, session.config.audition);
     let mut app = App::new(keys, theme, hearing);
+    let desktop = Desktop::of_environment();
+    app.around = Surroundings {
+        has_screen: desktop.has_screen(),
+        drag_source: desktop.drag_source(),
+        open: session.config.open.clone(),
+        in_tmux: std::env::var_os("TMUX").is_some(),
+    };
     let (sender, events) = unbounded();
     terminal::listen_to_signals(&sender)?;
     let mut screen = Screen::enter()?;
@@ -107,7 +115,7 @@ pub fn run(session: Session) -> Result<()> {
         session.library,
         session.load_model,
         devices(session.config.device.as_deref()),
-        session.config.open,
+        desktop,
         answer,
     );
     workers.player().set_volume(app.hearing.volume);
@@ -144,7 +152,7 @@ fn serve(
                 Command::SetLoop(looped) => workers.player().set_looped(looped),
                 Command::SetVolume(volume) => workers.player().set_volume(volume),
                 Command::Chart => workers.chart(),
-                Command::Do(deed) => workers.act(deed),
+                Command::Act(task) => workers.act(task),
                 Command::CopyText(text) => screen.copy(&text)?,
                 Command::Index(folders) => workers.index(folders),
                 Command::PauseIndexing(pause) => workers.pause_indexing(pause),

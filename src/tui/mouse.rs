@@ -15,7 +15,7 @@ const WHEEL: isize = 3;
 pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
     let areas = app.areas()?;
     let (column, row) = (mouse.column, mouse.row);
-    let reading = matches!(app.mode, Mode::Help | Mode::Failures);
+    let reading = matches!(app.mode, Mode::Help | Mode::Failures | Mode::Menu);
     if app.mode == Mode::Map {
         return on_map(&areas, mouse);
     }

@@ -79,13 +79,12 @@ impl Screen {
         Ok(())
     }
 
-    /// Puts a text on the clipboard of the terminal that the person sits at, over any connection
-    /// (OSC 52).
+    /// Puts a text onto the clipboard of whoever sits at the terminal, also over ssh (OSC 52).
     ///
     /// # Errors
     ///
-    /// When the terminal cannot be written.
-    pub fn copy(&mut self, text: &str) -> Result<()> {
+    /// When the terminal cannot be written; one that does not know how passes it over.
+    pub fn copy(&mut self, text: &[u8]) -> Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
             .context("the terminal cannot be written")
     }

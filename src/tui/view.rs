@@ -6,6 +6,7 @@
 mod filters;
 mod help;
 mod map;
+mod menu;
 mod preview;
 mod query;
 mod results;
@@ -66,6 +67,9 @@ pub fn draw(app: &App, frame: &mut Frame) {
                 filters::draw(app, side, buffer);
             }
             preview::draw(app, areas.title, areas.preview, buffer);
+            if app.mode == Mode::Menu {
+                menu::draw(app, screen, buffer);
+            }
         }
     }
     let prompt_cursor = status::draw(app, areas.status, buffer);

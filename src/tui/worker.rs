@@ -17,17 +17,18 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use anyhow::Result;
-use crossbeam_channel::Sender;
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
+use crate::export::Desktop;
 use crate::library::{ContentHash, Facets, Library};
 use crate::overview::Overview;
 use crate::playback::{Device, PlaybackEvent, Player};
 use crate::search::{CurvePoint, Hit, Part};
 use crate::tui::app::Narrowing;
 
-pub use acting::{AllMarks, Deed};
+use acting::Actor;
+pub use acting::{Deed, Labels, Outcome, Subject, Task};
 pub use charting::Chart;
 use indexing::Indexer;
 pub use indexing::{Failed, IndexingState, Progress};
@@ -103,16 +104,16 @@ pub enum Response {
         /// What was drawn.
         drawn: Drawn,
     },
-    /// What is marked, before anything is changed.
-    Marks(AllMarks),
     /// How far the making of the map is, in [0, 1].
     Charting(f32),
     /// The map; or why there is none.
     Chart(Result<Arc<Chart>, String>),
-    /// A deed is done: what there is to tell, or why it failed.
-    Done(Result<String, String>),
     /// The player has something to tell.
     Playback(PlaybackEvent),
+    /// All favourites and tags there are.
+    Labels(Labels),
+    /// What came of something that was to be done with sounds.
+    Acted(Outcome),
     /// How far indexing is.
     Indexing(Progress),
 }
@@ -171,8 +172,8 @@ pub struct Workers {
     requests: Arc<Slot<Request>>,
     drawings: Arc<Slot<DrawRequest>>,
     charts: Arc<Slot<()>>,
-    deeds: Option<Sender<Deed>>,
     player: Player,
+    actor: Actor,
     indexer: Arc<Indexer>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -183,7 +184,7 @@ impl Workers {
         library: Library,
         load_model: LoadModel,
         devices: Vec<Box<dyn Device>>,
-        open: Vec<String>,
+        desktop: Desktop,
         answer: Answer,
     ) -> Workers {
         let player = {
@@ -197,11 +198,7 @@ impl Workers {
         let requests = Arc::new(Slot::default());
         let indexer = Arc::new(Indexer::default());
         let library = Arc::new(library);
-        let (deeds, for_acting) = crossbeam_channel::unbounded();
-        let acting = {
-            let (library, answer) = (Arc::clone(&library), Arc::clone(&answer));
-            std::thread::spawn(move || acting::serve(&library, &open, &for_acting, &answer))
-        };
+        let actor = Actor::start(Arc::clone(&library), desktop, Arc::clone(&answer));
         let (for_search, for_indexing) = (Arc::clone(&requests), Arc::clone(&indexer));
         let opening = std::thread::spawn(move || {
             let engine = match Engine::open(library, load_model) {
@@ -233,10 +230,10 @@ impl Workers {
             requests,
             drawings,
             charts,
-            deeds: Some(deeds),
             player,
+            actor,
             indexer,
-            threads: vec![opening, acting],
+            threads: vec![opening],
         }
     }
 
@@ -255,17 +252,14 @@ impl Workers {
         self.charts.put(());
     }
 
-    /// Does something to sounds, after what is being done.
-    pub fn act(&self, deed: Deed) {
-        if let Some(deeds) = &self.deeds {
-            // Only fails when the thread is gone, which it has told.
-            let _ = deeds.send(deed);
-        }
-    }
-
     /// What plays sounds.
     pub fn player(&self) -> &Player {
         &self.player
+    }
+
+    /// Does something with sounds, after what was to be done before.
+    pub fn act(&self, task: Task) {
+        self.actor.act(task);
     }
 
     /// Indexes folders, after those that are being indexed; all known ones when none is named.
@@ -285,7 +279,6 @@ impl Drop for Workers {
         self.drawings.close();
         self.charts.close();
         self.indexer.close();
-        self.deeds = None;
         for thread in self.threads.drain(..) {
             // Whatever it was, it has been told.
             let _ = thread.join();

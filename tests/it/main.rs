@@ -17,6 +17,7 @@ mod golden_mel;
 mod ingest;
 mod long_running;
 mod map;
+mod marks;
 mod odd_input;
 mod out_of_reach;
 mod overview;

@@ -1,10 +1,9 @@
 //! Overviews of sounds made for the purpose: what is drawn must be what is there.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use soundseek::library::Library;
-use soundseek::library::marks::{Marks, tag};
 use soundseek::overview::{BANDS, MAX_COLUMNS, MAX_IMAGE_COLUMNS, Overview, Overviews};
 
 use crate::support::write_wav;
@@ -273,41 +272,4 @@ fn a_cache_holds_the_newest_entries_only() {
             Some(vec![4, 4])
         ]
     );
-}
-
-#[test]
-fn marks_belong_to_the_content_and_outlive_the_file() {
-    let studio = crate::support::Studio::new();
-    let path: PathBuf = studio.put("snare-drum", "a.wav");
-    studio.index();
-    let library = studio.library();
-    let content = library
-        .file(&path)
-        .expect("the store is whole")
-        .expect("it is known")
-        .content;
-    let marks = Marks {
-        favourite: true,
-        tags: [tag(" Big   ROOM ").expect("a tag")].into(),
-    };
-    library.put_marks(&content, &marks).expect("it is written");
-    drop(library);
-    std::fs::rename(&path, studio.sounds().join("b.wav")).expect("it is moved");
-    studio.index();
-    let library = studio.library();
-    let moved = library
-        .file(&studio.sounds().join("b.wav"))
-        .expect("the store is whole")
-        .expect("it is known");
-    let kept = library.marks(&moved.content).expect("the store is whole");
-    assert_eq!(kept, marks);
-    assert_eq!(kept.tags.first().map(String::as_str), Some("big room"));
-    assert_eq!(library.all_marks().expect("the store is whole").len(), 1);
-    library
-        .put_marks(&content, &Marks::default())
-        .expect("it is written");
-    assert!(library.all_marks().expect("the store is whole").is_empty());
-    for bad in ["", "  ", "a\u{1b}[2J", &"x".repeat(41)] {
-        assert!(tag(bad).is_err(), "{bad:?}");
-    }
 }

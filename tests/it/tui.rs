@@ -318,6 +318,7 @@ fn filters_are_chosen_counted_and_undone() {
         folders: vec![("/sounds/drums".into(), 20), ("/sounds/pads".into(), 10)],
         extensions: vec![("wav".into(), 25), ("flac".into(), 5)],
         lengths: [12, 18, 0, 0, 0, 0],
+        ..Facets::default()
     };
     let generation = desk.question().generation;
     desk.hear(Response::Facets { generation, facets });

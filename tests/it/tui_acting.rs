@@ -1,215 +1,655 @@
-//! Acting on sounds in the terminal UI: marks, favourites, tags, and what is done with them.
+//! Acting on sounds in the terminal UI: which ones are meant, what is asked for, what is done by the
+//! worker and told of it, and how it looks.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use soundseek::audio::Span;
-use soundseek::export::Placing;
-use soundseek::library::marks::Marks;
-use soundseek::tui::worker::{Deed, Response};
-use soundseek::tui::{Command, FilterRow, filter_rows};
+use crossbeam_channel::{Receiver, unbounded};
+use soundseek::embed::Embedder;
+use soundseek::export::{Desktop, Placing};
+use soundseek::library::{Facets, Library, Marks, Tag};
+use soundseek::model::{Checkpoint, Device};
+use soundseek::search::Hit;
+use soundseek::tui::worker::{Deed, Labels, Outcome, Request, Response, Subject, Task, Workers};
+use soundseek::tui::{Command, Mode, Narrowing, Surroundings};
 
 use crate::desk::{Desk, hit, hits};
+use crate::support::{Studio, write_wav};
 
-/// What is to be done to sounds since it was last looked.
-fn deeds(desk: &mut Desk) -> Vec<Deed> {
-    let commands = desk.commands.drain(..);
-    let deeds = commands.filter_map(|command| match command {
-        Command::Do(deed) => Some(deed),
-        _ => None,
-    });
-    deeds.collect()
+fn tag(text: &str) -> Tag {
+    Tag::new(text).expect("a tag")
 }
 
-fn clear_line(desk: &mut Desk) {
-    desk.press("ctrl-u");
+fn marks(favourite: bool, tags: &[&str]) -> Marks {
+    Marks {
+        favourite,
+        tags: tags.iter().map(|text| tag(text)).collect(),
+    }
 }
 
-fn paths(numbers: &[usize]) -> Vec<PathBuf> {
-    let hits = hits(10);
-    numbers.iter().map(|n| hits[*n].path.clone()).collect()
+/// The labels of the first sounds of [`hits`].
+fn labels(of: &[Marks]) -> Labels {
+    let numbered = of.iter().enumerate();
+    numbered
+        .map(|(place, marks)| ([place as u8 + 1; 32], marks.clone()))
+        .collect()
 }
 
-#[test]
-fn without_marks_a_deed_is_done_to_the_selected_sound() {
+/// Five results, on a desktop where everything can be done.
+fn desk() -> Desk {
     let mut desk = Desk::with_results(hits(5));
-    desk.press("j r D o");
+    desk.app.around = Surroundings {
+        has_screen: true,
+        drag_source: Some("ripdrag"),
+        open: vec!["reaper".into()],
+        in_tmux: false,
+    };
+    desk
+}
+
+fn tasks(desk: &Desk) -> Vec<&Task> {
+    let commands = desk.commands.iter();
+    commands
+        .filter_map(|command| match command {
+            Command::Act(task) => Some(task),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The last task, and the ranks of the sounds that it is for.
+fn task(desk: &Desk) -> (Deed, Vec<usize>) {
+    let task = *tasks(desk).last().expect("something is to be done");
+    let ranks = task.subjects.iter().map(|subject| subject.hit.rank);
+    (task.deed.clone(), ranks.collect())
+}
+
+fn notice(desk: &Desk) -> &str {
+    let notice = desk.app.notice.as_ref();
+    notice.map_or("", |notice| notice.text.as_str())
+}
+
+#[test]
+fn keys_mark_one_a_range_or_all_and_marks_outlive_the_query() {
+    let marked = |keys: &str| {
+        let mut desk = desk();
+        desk.press(keys);
+        let mut ranks: Vec<usize> = desk.app.marked.hits().iter().map(|hit| hit.rank).collect();
+        ranks.sort_unstable();
+        (ranks, desk.selected())
+    };
+    for (keys, ranks, selected) in [
+        ("m", &[1][..], "hit-002.wav"),
+        ("m m", &[1, 2], "hit-003.wav"),
+        ("m k m", &[], "hit-002.wav"),
+        ("j m j V", &[2, 3, 4], "hit-004.wav"),
+        ("G m g V", &[1, 2, 3, 4, 5], "hit-001.wav"),
+        ("ctrl-a", &[1, 2, 3, 4, 5], "hit-001.wav"),
+        ("m ctrl-a ctrl-a", &[], "hit-002.wav"),
+        ("m m x M", &[], "hit-003.wav"),
+        ("m m M", &[], "hit-003.wav"),
+        ("V", &[], "hit-001.wav"),
+    ] {
+        assert_eq!(
+            marked(keys),
+            (ranks.to_vec(), selected.to_string()),
+            "{keys}"
+        );
+    }
+    let mut desk = desk();
+    desk.press("m / a");
+    desk.answer(vec![hit(1, "other.wav", 0.5, 1.0)]);
+    assert_eq!(desk.app.marked.len(), 1);
+    assert!(
+        desk.app
+            .marked
+            .contains(Path::new("/sounds/drums/kit-0/hit-001.wav"))
+    );
+}
+
+#[test]
+fn a_file_that_is_alike_is_marked_itself() {
+    let mut first = hit(1, "kick.wav", 0.9, 1.0);
+    first.alike = vec!["/sounds/copy.wav".into()];
+    let mut desk = Desk::with_results(vec![first]);
+    desk.press("u j m y");
+    assert!(desk.app.marked.contains(Path::new("/sounds/copy.wav")));
+    assert_eq!(desk.app.marked.len(), 1);
     assert_eq!(
-        deeds(&mut desk),
-        [
-            Deed::Reveal(paths(&[1])[0].clone()),
-            Deed::Drag(paths(&[1])),
-            Deed::Open(paths(&[1])),
-        ]
+        desk.commands.last(),
+        Some(&Command::CopyText(b"/sounds/copy.wav".to_vec()))
     );
 }
 
 #[test]
-fn marked_sounds_are_copied_in_the_order_of_marking_and_marking_goes_on() {
-    let mut desk = Desk::with_results(hits(10));
-    desk.press("j m m k k k m c");
-    desk.type_text("~/project");
+fn what_the_menu_does_is_done_to_what_is_marked_or_else_selected() {
+    for (keys, typed, deed, ranks) in [
+        ("x r", "", Deed::Reveal, &[1][..]),
+        ("j x r", "", Deed::Reveal, &[2]),
+        ("m m j x D", "", Deed::Drag, &[1, 2]),
+        ("m m x o", "", Deed::Open(vec!["reaper".into()]), &[1, 2]),
+        ("x *", "", Deed::Favourite(true), &[1]),
+        ("*", "", Deed::Favourite(true), &[1]),
+        (
+            "x c ctrl-u",
+            "/to",
+            Deed::Place("/to".into(), Placing::Copy),
+            &[1],
+        ),
+        (
+            "x C",
+            "set",
+            Deed::Place("~/set".into(), Placing::Link),
+            &[1],
+        ),
+        (
+            "ctrl-a x X ctrl-u",
+            "/to",
+            Deed::Cut("/to".into()),
+            &[1, 2, 3, 4, 5],
+        ),
+        ("x e ctrl-u", "a.csv", Deed::List("a.csv".into()), &[1]),
+        // The first line of the menu is the path, so one down is the folder.
+        (
+            "x j enter ctrl-u",
+            "/to",
+            Deed::Place("/to".into(), Placing::Copy),
+            &[1],
+        ),
+    ] {
+        let mut desk = desk();
+        desk.press(keys);
+        if !typed.is_empty() {
+            desk.type_text(typed);
+            desk.press("enter");
+        }
+        assert_eq!(task(&desk), (deed, ranks.to_vec()), "{keys}");
+        assert_eq!(desk.app.mode, Mode::Results, "{keys}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_says_why_and_the_menu_stays_open() {
+    let mut desk = Desk::with_results(hits(2));
+    for (key, reason) in [
+        ("r", "no desktop here"),
+        ("D", "no desktop here"),
+        ("o", "set open in the config file"),
+        ("M", "nothing is marked"),
+    ] {
+        desk.press(&format!("x {key}"));
+        assert_eq!((notice(&desk), desk.app.mode), (reason, Mode::Menu));
+        desk.press("esc");
+    }
+    desk.app.around.has_screen = true;
+    desk.press("x D");
+    assert_eq!(notice(&desk), "needs ripdrag or dragon");
+    assert!(tasks(&desk).is_empty());
+    let mut empty = Desk::with_results(vec![]);
+    empty.press("x");
+    assert_eq!(
+        (notice(&empty), empty.app.mode),
+        ("no sound is selected", Mode::Results)
+    );
+}
+
+#[test]
+fn a_moment_is_cut_where_it_matched_and_else_as_it_is_selected() {
+    let mut long = hit(1, "rain.wav", 0.9, 60.0);
+    long.moment = (20.0, 30.0);
+    let mut desk = Desk::with_results(vec![long, hit(2, "kick.wav", 0.8, 0.5)]);
+    let span = |desk: &Desk| tasks(desk).last().expect("a cut").subjects[0].span;
+    desk.press("x X enter");
+    assert_eq!(span(&desk), (20.0, 30.0));
+    desk.app.hearing.part = Some((1.25, 2.5));
+    desk.press("x X enter");
+    assert_eq!(span(&desk), (1.25, 2.5));
+    desk.press("j x X enter");
+    assert_eq!(span(&desk), (0.0, 0.5));
+}
+
+#[test]
+fn a_folder_is_offered_again_and_an_empty_one_asks_for_nothing() {
+    let mut desk = desk();
+    desk.press("x c");
+    assert_eq!(desk.app.prompt.text(), "~/");
+    desk.type_text("set");
+    desk.press("enter x e");
+    assert_eq!(desk.app.prompt.text(), "~/set/sounds.m3u8");
+    desk.press("esc x c ctrl-u enter");
+    assert_eq!(desk.app.mode, Mode::Results);
+    assert_eq!(tasks(&desk).len(), 1);
+}
+
+#[test]
+fn a_list_of_no_known_format_is_asked_for_again() {
+    let mut desk = desk();
+    desk.press("x e ctrl-u");
+    desk.type_text("list.xls");
     desk.press("enter");
-    let expected = Deed::Place {
-        files: paths(&[1, 2, 0]),
-        folder: "~/project".into(),
-        placing: Placing::Copy,
-    };
-    assert_eq!(deeds(&mut desk), [expected]);
-    // The folder is offered again.
-    desk.press("M C enter");
-    let expected = Deed::Place {
-        files: paths(&[1]),
-        folder: "~/project".into(),
-        placing: Placing::SymLink,
-    };
-    assert_eq!(deeds(&mut desk), [expected]);
+    assert!(notice(&desk).contains(".m3u8, .csv and .json"));
+    assert_eq!(desk.app.prompt.text(), "list.xls");
+    desk.press("ctrl-u");
+    desk.type_text("list.json");
+    desk.press("enter");
+    assert_eq!(task(&desk).0, Deed::List("list.json".into()));
 }
 
 #[test]
-fn a_mark_is_taken_away_by_the_same_key_and_shown_in_the_list() {
-    let mut desk = Desk::with_results(hits(3));
-    desk.press("m k");
-    let screen = desk.screen(80, 24);
-    assert!(
-        screen.contains("1●") && screen.contains("1 marked"),
-        "{screen}"
-    );
-    desk.press("m");
-    let screen = desk.screen(80, 24);
-    assert!(
-        !screen.contains('●') && !screen.contains("marked"),
-        "{screen}"
-    );
-}
-
-#[test]
-fn paths_go_to_the_clipboard_one_a_line() {
-    let mut desk = Desk::with_results(hits(3));
+fn paths_go_to_the_clipboard_but_none_that_would_do_something_when_pasted() {
+    let mut desk = desk();
     desk.press("m m y");
-    let copied = desk.commands.iter().find_map(|command| match command {
-        Command::CopyText(text) => Some(text.as_str()),
-        _ => None,
-    });
-    assert_eq!(
-        copied,
-        Some("/sounds/drums/kit-0/hit-001.wav\n/sounds/drums/kit-1/hit-002.wav")
-    );
-    assert!(desk.screen(80, 24).contains("copied 2 paths"));
+    let two = b"/sounds/drums/kit-0/hit-001.wav\n/sounds/drums/kit-1/hit-002.wav";
+    assert_eq!(desk.commands.last(), Some(&Command::CopyText(two.to_vec())));
+    assert_eq!(notice(&desk), "copied 2 paths");
+    desk.app.around.in_tmux = true;
+    desk.press("y");
+    assert!(notice(&desk).contains("set-clipboard"));
+    let mut hostile = Desk::with_results(vec![hit(1, "a\nrm -rf b.wav", 0.9, 1.0)]);
+    hostile.press("y");
+    assert_eq!(hostile.commands, []);
+    assert!(notice(&hostile).contains("control characters"));
+    let long = |n: usize| hit(n, &format!("{}{n}.wav", "long/".repeat(40)), 0.5, 1.0);
+    let mut many = Desk::with_results((1..=400).map(long).collect());
+    many.press("ctrl-a y");
+    assert_eq!(many.commands, []);
+    assert!(notice(&many).contains("export a list"));
 }
 
 #[test]
-fn a_cut_is_of_the_moment_that_matched_and_named_by_it() {
-    let mut long = hit(1, "takes/storm.wav", 0.9, 3_600.0);
-    long.moment = (62.5, 67.5);
-    let mut desk = Desk::with_results(vec![long]);
-    desk.press("x enter");
-    let expected = Deed::Cut {
-        path: "/sounds/takes/storm.wav".into(),
-        span: Span {
-            start_s: 62.5,
-            end_s: Some(67.5),
-        },
-        to: "storm 1m02.5s.wav".into(),
-    };
-    assert_eq!(deeds(&mut desk), [expected]);
-}
-
-#[test]
-fn a_list_has_lengths_strengths_and_tags() {
-    let mut desk = Desk::with_results(hits(3));
-    let tagged = Marks {
-        favourite: false,
-        tags: ["dark".to_string()].into(),
-    };
-    desk.hear(Response::Marks(BTreeMap::from([([2; 32], tagged)])));
-    desk.press("m m e");
-    clear_line(&mut desk);
-    desk.type_text("list.csv");
-    desk.press("enter");
-    let deeds = deeds(&mut desk);
-    let [Deed::Export { items, to }] = deeds.as_slice() else {
-        panic!("{deeds:?}")
-    };
-    assert_eq!(to, &PathBuf::from("list.csv"));
-    let tags: Vec<&[String]> = items.iter().map(|item| item.tags.as_slice()).collect();
-    assert_eq!(tags, [&[][..], &["dark".to_string()][..]]);
-    assert_eq!(items[0].strength, Some(0.97));
-}
-
-#[test]
-fn favourites_are_toggled_together_and_shown() {
-    let mut desk = Desk::with_results(hits(3));
+fn favourites_are_made_of_all_unless_all_are() {
+    let mut desk = desk();
+    desk.hear(Response::Labels(labels(&[marks(true, &[])])));
     desk.press("*");
-    assert!(desk.screen(80, 24).contains("1★"));
-    let favourite = |content, favourite| {
-        let marks = Marks {
-            favourite,
-            ..Marks::default()
-        };
-        ([content; 32], marks)
-    };
-    assert_eq!(deeds(&mut desk), [Deed::Mark(vec![favourite(1, true)])]);
-    // One of the two is none yet, so both become favourites; then neither is.
+    assert_eq!(task(&desk), (Deed::Favourite(false), vec![1]));
     desk.press("m m *");
-    let both = vec![favourite(1, true), favourite(2, true)];
-    assert_eq!(deeds(&mut desk), [Deed::Mark(both)]);
-    desk.press("*");
-    let none = vec![favourite(1, false), favourite(2, false)];
-    assert_eq!(deeds(&mut desk), [Deed::Mark(none)]);
+    assert_eq!(task(&desk), (Deed::Favourite(true), vec![1, 2]));
 }
 
 #[test]
-fn the_tags_of_one_sound_are_edited_and_those_of_several_added_to() {
-    let mut desk = Desk::with_results(hits(3));
+fn the_line_of_tags_is_what_one_sound_has_and_what_several_get() {
+    let deed = |add: &[&str], remove: &[&str]| Deed::Tag {
+        add: add.iter().map(|text| tag(text)).collect(),
+        remove: remove.iter().map(|text| tag(text)).collect(),
+    };
+    for (keys, line, typed, expected) in [
+        ("t", "deep, drum, ", "Punchy", Some(deed(&["punchy"], &[]))),
+        ("t ctrl-u", "", "drum", Some(deed(&[], &["deep"]))),
+        (
+            "t",
+            "deep, drum, ",
+            "-deep, big  room",
+            Some(deed(&["big room"], &["deep"])),
+        ),
+        ("t", "deep, drum, ", "drum", None),
+        ("m m t", "", "new, -deep", Some(deed(&["new"], &["deep"]))),
+        ("m m t", "", " , ", None),
+    ] {
+        let mut desk = desk();
+        desk.hear(Response::Labels(labels(&[marks(false, &["deep", "drum"])])));
+        desk.press(keys);
+        assert_eq!(desk.app.prompt.text(), line, "{keys}");
+        desk.type_text(typed);
+        desk.press("enter");
+        let last = tasks(&desk).last().map(|task| task.deed.clone());
+        assert_eq!(last, expected, "{keys}: {typed}");
+        assert_eq!(desk.app.mode, Mode::Results);
+    }
+}
+
+#[test]
+fn a_wrong_tag_is_told_and_the_line_stays() {
+    let mut desk = desk();
     desk.press("t");
-    desk.type_text("Dark, big  room");
-    desk.press("enter t");
-    assert!(desk.screen(80, 24).contains("big room, dark"));
-    clear_line(&mut desk);
-    desk.type_text("dark");
+    desk.type_text(&"a".repeat(41));
     desk.press("enter");
-    desk.press("m m t");
-    desk.type_text("new");
+    assert!(notice(&desk).contains("40 characters at most"));
+    assert_eq!(desk.app.prompt.text().len(), 41);
+    assert!(tasks(&desk).is_empty());
+    let told = desk.screen(80, 24);
+    assert!(told.contains("a tag has 40 characters at most"), "{told}");
+    desk.press("backspace");
+    assert!(desk.screen(80, 24).contains("Tags of hit-001.wav: aaa"));
+}
+
+#[test]
+fn known_tags_are_completed() {
+    for (typed, completed) in [
+        ("dr", "drum, "),
+        ("new, De", "new, deep, "),
+        ("-de", "-deep, "),
+        ("drum, dr", "drum, drone, "),
+        ("xyz", "xyz"),
+    ] {
+        let mut desk = desk();
+        let known = labels(&[marks(false, &[]), marks(false, &["deep", "drone", "drum"])]);
+        desk.hear(Response::Labels(known));
+        desk.press("t");
+        desk.type_text(typed);
+        desk.press("tab");
+        let completed = match typed {
+            // The first of those that fit.
+            "dr" => "drone, ",
+            _ => completed,
+        };
+        assert_eq!(desk.app.prompt.text(), completed, "{typed}");
+    }
+}
+
+#[test]
+fn typed_tags_and_fav_become_filters_and_no_description() {
+    let mut desk = Desk::open(10);
+    desk.type_text("tag:deep");
+    assert!(desk.question().parts.is_empty(), "it may go on");
+    assert!(desk.question().narrowing.is_empty());
+    desk.type_text(" fav kick");
+    let request = desk.question();
+    assert_eq!(request.narrowing.tags, [tag("deep")].into());
+    assert!(request.narrowing.favourite);
+    assert_eq!(desk.app.query.line.text(), "kick");
+    assert_eq!(request.parts.len(), 1);
+    desk.type_text(" tag:drum");
     desk.press("enter");
-    let tags = |content: u8| desk.app.acting.tags(&[content; 32]);
-    assert_eq!([tags(1), tags(2), tags(3)], ["dark, new", "new", ""]);
+    assert_eq!(desk.question().narrowing.tags.len(), 2);
+    assert_eq!(desk.app.query.line.text().trim(), "kick");
+    // The last chip is the last tag.
+    desk.press("p x");
+    assert_eq!(desk.question().narrowing.tags, [tag("deep")].into());
+}
+
+#[test]
+fn results_filtered_by_tags_follow_when_tags_change() {
+    let mut desk = Desk::open(10);
+    desk.type_text("tag:deep kick");
+    desk.answer(hits(3));
+    desk.commands.clear();
+    desk.hear(Response::Labels(labels(&[marks(false, &["deep"])])));
+    assert_eq!(desk.questions().len(), 1);
+    desk.answer(hits(2));
+    desk.commands.clear();
+    desk.hear(Response::Labels(labels(&[marks(false, &["deep"])])));
+    assert!(desk.questions().is_empty(), "nothing has changed");
+}
+
+#[test]
+fn what_came_of_it_is_one_line() {
+    let mut desk = desk();
+    for is_error in [false, true] {
+        desk.hear(Response::Acted(Outcome {
+            text: "kick.wav: it\u{1b}[2J cannot be read".into(),
+            is_error,
+        }));
+        let notice = desk.app.notice.clone().expect("told");
+        assert_eq!(notice.is_error, is_error);
+        let screen = desk.screen(80, 24);
+        assert!(
+            screen.contains("kick.wav: it\\u{1b}[2J cannot be read"),
+            "{screen}"
+        );
+    }
+}
+
+fn check(name: &str, desk: &mut Desk) {
+    for (width, height) in [(60, 15), (80, 24), (120, 40)] {
+        let screen = desk.screen(width, height);
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen);
+    }
+}
+
+fn labelled() -> Desk {
+    let mut desk = desk();
+    desk.hear(Response::Labels(labels(&[
+        marks(true, &["deep"]),
+        marks(false, &["big room", "drum", "live", "tape"]),
+        marks(true, &[]),
+    ])));
+    desk
+}
+
+#[test]
+fn marked_and_labelled_rows_look_so() {
+    let mut desk = labelled();
+    desk.press("j m m");
+    check("marked", &mut desk);
+}
+
+#[test]
+fn the_menu_looks_so() {
+    let mut desk = labelled();
+    desk.app.around.drag_source = None;
+    desk.press("x j j");
+    check("menu", &mut desk);
+}
+
+#[test]
+fn the_line_of_tags_looks_so() {
+    let mut desk = labelled();
     desk.press("t");
-    desk.type_text(&"x".repeat(41));
-    desk.press("enter");
-    assert!(
-        desk.screen(80, 24)
-            .contains("a tag has at most 40 characters")
-    );
+    desk.type_text("d");
+    check("tags", &mut desk);
 }
 
 #[test]
-fn marks_are_filters_once_there_are_some() {
-    let mut desk = Desk::with_results(hits(3));
-    let rows = |desk: &Desk| filter_rows(&desk.app);
-    assert!(!rows(&desk).contains(&FilterRow::Favourites(0)));
-    desk.press("* t");
-    desk.type_text("dark");
-    desk.press("enter f");
-    assert!(rows(&desk).contains(&FilterRow::Favourites(1)));
-    assert!(rows(&desk).contains(&FilterRow::Tag("dark".into(), 1)));
-    desk.press("G enter k enter");
-    let narrowing = &desk.question().narrowing;
-    assert!(narrowing.favourites);
-    assert_eq!(narrowing.tag.as_deref(), Some("dark"));
-    let screen = desk.screen(80, 24);
-    assert!(
-        screen.contains("favourites") && screen.contains("tag dark"),
-        "{screen}"
-    );
+fn favourites_and_tags_are_among_the_filters() {
+    let mut desk = labelled();
+    desk.press("f");
+    let facets = Facets {
+        files: 5,
+        extensions: vec![("wav".into(), 5)],
+        favourites: 2,
+        tags: vec![(tag("deep"), 1), (tag("drum"), 1)],
+        ..Facets::default()
+    };
+    let generation = desk.question().generation;
+    desk.hear(Response::Facets { generation, facets });
+    // From the only format down to the favourites and the second tag.
+    desk.press("j j j j j j j enter j j enter");
+    assert!(desk.question().narrowing.favourite);
+    assert_eq!(desk.question().narrowing.tags, [tag("drum")].into());
+    check("filters_labels", &mut desk);
 }
 
 #[test]
-fn what_was_done_is_told_and_what_failed_is_told_as_an_error() {
-    let mut desk = Desk::with_results(hits(1));
-    desk.hear(Response::Done(Ok("copied 1 file into /project".into())));
-    assert!(desk.screen(80, 24).contains("copied 1 file into /project"));
-    desk.hear(Response::Done(Err("/project is full".into())));
-    let notice = desk.app.notice.as_ref().expect("it is told");
-    assert!(notice.is_error && notice.text == "/project is full");
+fn all_sounds_are_narrowed_by_what_is_put_on_them_too() {
+    let studio = Studio::new();
+    let kick = studio.put("kick-drum", "kick.wav");
+    studio.put("closed-hi-hat", "hat.wav");
+    studio.index();
+    let library = studio.library();
+    let content = library
+        .file(&kick)
+        .expect("readable")
+        .expect("known")
+        .content;
+    let marked = library.mark(&[content], |marks| marks.favourite = true);
+    assert_eq!(marked.expect("marked"), 1);
+    let (sender, answers) = unbounded();
+    let workers = Workers::start(
+        library,
+        Box::new(|| Embedder::load(&Checkpoint::BuiltIn, Device::Cpu)),
+        vec![],
+        Desktop::new("".as_ref(), false),
+        Arc::new(move |response| drop(sender.send(response))),
+    );
+    let mut narrowing = Narrowing::default();
+    for (favourite, expected) in [(false, 2), (true, 1)] {
+        narrowing.favourite = favourite;
+        workers.search(Request {
+            generation: 1,
+            parts: vec![],
+            narrowing: narrowing.clone(),
+            count: true,
+            n: 10,
+            moments: false,
+        });
+        let hits = answers.iter().find_map(|response| match response {
+            Response::Found { hits, .. } => Some(hits),
+            _ => None,
+        });
+        let hits = hits.expect("answered").expect("found");
+        assert_eq!(hits.len(), expected, "favourites only: {favourite}");
+        let facets = answers.iter().find_map(|response| match response {
+            Response::Facets { facets, .. } => Some(facets),
+            _ => None,
+        });
+        let facets = facets.expect("counted");
+        assert_eq!((facets.files, facets.favourites), (expected, 1));
+    }
+}
+
+/// The worker on a library of its own, and what it answers.
+struct Shop {
+    studio: Studio,
+    workers: Workers,
+    answers: Receiver<Response>,
+}
+
+impl Shop {
+    /// Without a model: what is done with sounds needs none.
+    fn open(studio: Studio) -> Shop {
+        let (sender, answers) = unbounded();
+        let library = Library::open(&studio.library_dir()).expect("the library opens");
+        let workers = Workers::start(
+            library,
+            Box::new(|| anyhow::bail!("no model")),
+            vec![],
+            Desktop::new("".as_ref(), false),
+            Arc::new(move |response| drop(sender.send(response))),
+        );
+        Shop {
+            studio,
+            workers,
+            answers,
+        }
+    }
+
+    /// What is told of a deed: its line, and the labels as they were told last before that.
+    fn act(&self, deed: Deed, subjects: &[Subject]) -> (Outcome, Labels) {
+        self.workers.act(Task {
+            deed,
+            subjects: subjects.to_vec(),
+        });
+        let mut labels = Labels::default();
+        for response in &self.answers {
+            match response {
+                Response::Acted(outcome) => return (outcome, labels),
+                Response::Labels(told) => labels = told,
+                _ => {}
+            }
+        }
+        panic!("the worker has ended without an answer")
+    }
+
+    fn to(&self) -> PathBuf {
+        self.studio.folder.path().join("to")
+    }
+}
+
+fn subject(path: &Path, span: (f64, f64)) -> Subject {
+    let mut hit: Hit = hit(1, "x", 0.5, 1.0);
+    hit.path = path.to_path_buf();
+    Subject { hit, span }
+}
+
+#[test]
+fn the_worker_copies_lists_and_cuts_and_tells_in_one_line() {
+    let studio = Studio::new();
+    let kick = write_wav(&studio.sounds().join("kick.wav"), 8_000, &[0.5; 8_000]);
+    let gone = studio.sounds().join("gone.wav");
+    let shop = Shop::open(studio);
+    let to = shop.to();
+    let one = [subject(&kick, (0.25, 0.5))];
+    let two = [one[0].clone(), subject(&gone, (0.0, 1.0))];
+    let shown = to.display();
+    let place = || Deed::Place(to.clone(), Placing::Copy);
+    for (deed, subjects, is_error, text) in [
+        (
+            place(),
+            &one[..],
+            false,
+            format!("copied to {shown}/kick.wav"),
+        ),
+        (
+            place(),
+            &one,
+            false,
+            format!("1 sound is in {shown} already"),
+        ),
+        (
+            place(),
+            &two,
+            true,
+            format!(
+                "gone.wav: it cannot be read: No such file or directory (os error 2); copied 0 sounds to {shown}, 1 sound is there already"
+            ),
+        ),
+        (
+            Deed::List(to.join("a.csv")),
+            &two,
+            false,
+            format!("listed 2 sounds in {shown}/a.csv"),
+        ),
+        (
+            Deed::Cut(to.clone()),
+            &one,
+            false,
+            format!("cut to {shown}/kick_0.25-0.50s.wav"),
+        ),
+        (
+            Deed::Reveal,
+            &one,
+            true,
+            format!(
+                "there is no desktop to show it on; it is in {}",
+                kick.parent().expect("a folder").display()
+            ),
+        ),
+    ] {
+        let (outcome, _) = shop.act(deed, subjects);
+        assert_eq!(outcome, Outcome { text, is_error });
+    }
+    let cut = hound::WavReader::open(to.join("kick_0.25-0.50s.wav")).expect("a WAV");
+    assert_eq!(cut.duration(), 2_000);
+}
+
+#[test]
+fn the_worker_keeps_favourites_and_tags_and_tells_all_of_them() {
+    let studio = Studio::new();
+    let kick = studio.put("kick-drum", "kick.wav");
+    let hat = studio.put("closed-hi-hat", "hat.wav");
+    studio.index();
+    let shop = Shop::open(studio);
+    let subjects = [subject(&kick, (0.0, 1.0)), subject(&hat, (0.0, 1.0))];
+    let retag = |add: &[&str], remove: &[&str]| Deed::Tag {
+        add: add.iter().map(|text| tag(text)).collect(),
+        remove: remove.iter().map(|text| tag(text)).collect(),
+    };
+    let told = |labels: Labels| labels.into_values().collect::<Vec<Marks>>();
+    let (outcome, labels) = shop.act(retag(&["drum", "new"], &[]), &subjects);
+    assert_eq!(outcome.text, "2 sounds tagged");
+    assert_eq!(told(labels), vec![marks(false, &["drum", "new"]); 2]);
+    let (outcome, _) = shop.act(retag(&[], &["new"]), &subjects[..1]);
+    assert_eq!(outcome.text, "1 sound tagged");
+    let (outcome, labels) = shop.act(Deed::Favourite(true), &subjects[..1]);
+    assert_eq!(outcome.text, "1 sound is now among the favourites");
+    assert_eq!(
+        told(labels).iter().filter(|marks| marks.favourite).count(),
+        1
+    );
+    let Shop {
+        studio, workers, ..
+    } = shop;
+    drop(workers);
+    let library = studio.library();
+    let of = |path: &Path| {
+        library.marks(
+            &library
+                .file(path)
+                .expect("readable")
+                .expect("known")
+                .content,
+        )
+    };
+    assert_eq!(of(&kick), marks(true, &["drum"]));
+    assert_eq!(of(&hat), marks(false, &["drum", "new"]));
 }

@@ -35,6 +35,7 @@ fn facets() -> Facets {
         ],
         extensions: vec![("wav".into(), 1_100), ("flac".into(), 104)],
         lengths: [700, 404, 80, 12, 6, 2],
+        ..Facets::default()
     }
 }
 

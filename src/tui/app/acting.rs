@@ -1,298 +1,352 @@
-//! Acting on sounds: those that are marked, or else the selected one, are copied, cut, exported,
-//! tagged and handed to other programs.
+//! Doing something with the marked sounds, or with the selected one: the menu, and what it asks for.
 //!
-//! It stands apart because nothing here changes the query or what is heard; the deeds themselves are
-//! done by a worker, which tells in a line how each of them went.
+//! It stands apart because here a person's wish becomes a [`Task`]: which sounds are meant, what part
+//! of each, and the line that has to be typed first.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::hearing::chosen_span;
-use super::{Action, App, Ask, Command, Line, Mode, matched_span, step};
-use crate::display::count;
-use crate::export::{Item, Placing};
-use crate::library::ContentHash;
-use crate::library::marks::{Marks, tag};
-use crate::tui::worker::Deed;
+use super::{Action, App, Ask, Command, Line, Mode, marking, matched_span};
+use crate::display::{count, printable};
+use crate::export::{ListFormat, Placing};
+use crate::library::{Marks, Tag};
+use crate::search::Hit;
+use crate::tui::action::{Context, Offer};
+use crate::tui::worker::{Deed, Labels, Outcome, Subject, Task};
 
-/// What is marked for a deed, and what is marked for good.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Acting {
-    /// The sounds that the next deed is done to, in the order in which they were marked.
-    marked: Vec<Target>,
-    /// Favourites and tags of all sounds that have any.
-    pub marks: BTreeMap<ContentHash, Marks>,
-    /// The folder that was last asked for.
-    folder: String,
+/// The most bytes that are put onto the clipboard. Terminals take escape sequences of 100,000 bytes,
+/// of which base64 and the frame leave this (xterm's limit, which others have taken over).
+const MOST_CLIPBOARD_BYTES: usize = 74_994;
+
+/// What there is around the program, as far as it decides what can be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// There is a desktop that windows can open on.
+    pub has_screen: bool,
+    /// The program that files can be dragged from.
+    pub drag_source: Option<&'static str>,
+    /// The command that opens sounds, in words.
+    pub open: Vec<String>,
+    /// The terminal is one of tmux.
+    pub in_tmux: bool,
 }
 
-/// A sound that something is done to.
-#[derive(Debug, Clone, PartialEq)]
-struct Target {
-    item: Item,
-    content: ContentHash,
+/// What the menu offers, in its order.
+pub fn menu(app: &App) -> Vec<&'static Offer> {
+    let offers = app.keys.offers(Context::Menu);
+    let acts = offers.filter(|(offer, _)| {
+        !matches!(
+            offer.action,
+            Action::Next | Action::Previous | Action::Choose | Action::Close
+        )
+    });
+    acts.map(|(offer, _)| offer).collect()
 }
 
-impl Acting {
-    /// True when a file is marked.
-    pub fn is_marked(&self, path: &Path) -> bool {
-        self.marked.iter().any(|target| target.item.path == path)
-    }
-
-    /// How many files are marked.
-    pub fn count(&self) -> usize {
-        self.marked.len()
-    }
-
-    /// True when a content is a favourite.
-    pub fn is_favourite(&self, content: &ContentHash) -> bool {
-        self.marks.get(content).is_some_and(|marks| marks.favourite)
-    }
-
-    /// The tags of a content, in one line.
-    pub fn tags(&self, content: &ContentHash) -> String {
-        let marks = self.marks.get(content);
-        let tags = marks.into_iter().flat_map(|marks| &marks.tags);
-        tags.map(String::as_str).collect::<Vec<_>>().join(", ")
-    }
-
-    /// How many sounds are favourites.
-    pub fn favourites(&self) -> usize {
-        self.marks.values().filter(|marks| marks.favourite).count()
-    }
-
-    /// All tags, in order, with how many sounds have each.
-    pub fn all_tags(&self) -> BTreeMap<&str, usize> {
-        let mut tags = BTreeMap::new();
-        for tag in self.marks.values().flat_map(|marks| &marks.tags) {
-            *tags.entry(tag.as_str()).or_default() += 1;
-        }
-        tags
-    }
-}
-
-/// Takes an action that does something to sounds.
-pub fn act(app: &mut App, action: &Action) -> Vec<Command> {
-    if matches!(action, Action::UnmarkAll) {
-        app.acting.marked.clear();
-        return vec![];
-    }
-    let targets = targets(app);
-    let Some(first) = targets.first() else {
-        app.tell("no sound is selected");
-        return vec![];
-    };
-    let paths = || -> Vec<PathBuf> { targets.iter().map(|t| t.item.path.clone()).collect() };
+/// Why something in the menu cannot be done now, if it cannot.
+pub fn obstacle(app: &App, action: &Action) -> Option<&'static str> {
+    let around = &app.around;
     match action {
-        Action::Mark => return mark(app),
-        Action::Favourite => return favourite(app, &targets),
-        Action::CopyPaths => return copy_paths(app, &paths()),
-        Action::Drag => return vec![Command::Do(Deed::Drag(paths()))],
-        Action::Open => return vec![Command::Do(Deed::Open(paths()))],
-        Action::Reveal => return vec![Command::Do(Deed::Reveal(first.item.path.clone()))],
-        Action::Tag => {
-            // Of one sound the tags are edited, to several they are added.
-            let tags = match targets.as_slice() {
-                [only] => app.acting.tags(&only.content),
-                _ => String::new(),
-            };
-            ask(app, Ask::Tags, tags);
+        Action::Reveal | Action::Drag if !around.has_screen => Some("no desktop here"),
+        Action::Drag if around.drag_source.is_none() => Some("needs ripdrag or dragon"),
+        Action::Open if around.open.is_empty() => Some("set open in the config file"),
+        Action::UnmarkAll if app.marked.is_empty() => Some("nothing is marked"),
+        _ => None,
+    }
+}
+
+/// What is acted on, in words: the name of a sound, or how many are marked.
+pub fn subjects_text(app: &App) -> String {
+    match (app.marked.len(), app.results.path()) {
+        (0, Some(path)) => name_of(path),
+        (0, None) => String::new(),
+        (n, _) => format!("{n} marked"),
+    }
+}
+
+/// Takes an action that marks sounds or does something with them.
+pub fn act(app: &mut App, action: &Action) -> Vec<Command> {
+    if let Some(obstacle) = obstacle(app, action) {
+        app.complain(obstacle);
+        return vec![];
+    }
+    match action {
+        Action::Mark => marking::toggle(app),
+        Action::MarkRange => marking::range(app),
+        Action::MarkAll => marking::all(app),
+        Action::Choose => {
+            let chosen = menu(app).get(app.menu).map(|offer| offer.action.clone());
+            return chosen.map_or(vec![], |action| act(app, &action));
         }
-        Action::CopyFiles => {
-            let folder = app.acting.folder.clone();
-            ask(app, Ask::CopyTo, folder);
-        }
-        Action::LinkFiles => {
-            let folder = app.acting.folder.clone();
-            ask(app, Ask::LinkTo, folder);
-        }
-        Action::Export => ask(app, Ask::Export, "soundseek.m3u".to_string()),
-        Action::Cut => {
-            let name = name_of_cut(app);
-            ask(app, Ask::CutTo, name);
-        }
-        _ => {}
+        Action::Complete => complete(app),
+        action => return on_subjects(app, action),
     }
     vec![]
 }
 
-/// Does what a line was asked for.
-pub fn choose(app: &mut App, asked: Ask) -> Vec<Command> {
-    let typed = app.prompt.take();
-    let typed = typed.trim().to_string();
-    app.close();
-    let targets = targets(app);
-    if asked == Ask::Tags {
-        return set_tags(app, &targets, &typed);
-    }
-    if typed.is_empty() || targets.is_empty() {
+fn on_subjects(app: &mut App, action: &Action) -> Vec<Command> {
+    let subjects = subjects(app);
+    if subjects.is_empty() {
+        app.tell("no sound is selected");
         return vec![];
     }
-    let to = PathBuf::from(&typed);
-    let deed = match asked {
-        Ask::CopyTo | Ask::LinkTo => {
-            app.acting.folder = typed;
-            Deed::Place {
-                files: targets.into_iter().map(|t| t.item.path).collect(),
-                folder: to,
-                placing: match asked {
-                    Ask::LinkTo => Placing::SymLink,
-                    _ => Placing::Copy,
-                },
-            }
-        }
-        Ask::Export => Deed::Export {
-            items: targets.into_iter().map(|t| t.item).collect(),
-            to,
-        },
-        Ask::CutTo => {
-            let Some((path, span)) = app.results.path().map(Path::to_path_buf).zip(span(app))
-            else {
-                return vec![];
-            };
-            Deed::Cut { path, span, to }
-        }
-        Ask::Folder | Ask::Name | Ask::Tags => return vec![],
+    let many = match subjects.as_slice() {
+        [one] => name_of(&one.hit.path),
+        many => count(many.len(), "sound"),
     };
-    vec![Command::Do(deed)]
-}
-
-fn ask(app: &mut App, what: Ask, text: String) {
-    app.open_over(Mode::Prompt(what));
-    app.prompt = Line::new(text);
-}
-
-/// The marked sounds, or else the selected one.
-fn targets(app: &App) -> Vec<Target> {
-    if app.acting.marked.is_empty() {
-        return selected(app).into_iter().collect();
+    if app.mode == Mode::Menu {
+        app.close();
     }
-    // Tags may have changed since a sound was marked.
-    let mut targets = app.acting.marked.clone();
-    for target in &mut targets {
-        target.item.tags = tags_of(app, &target.content);
-    }
-    targets
-}
-
-fn selected(app: &App) -> Option<Target> {
-    let hit = app.results.hit()?;
-    let content = hit.record.content;
-    Some(Target {
-        item: Item {
-            path: app.results.path()?.to_path_buf(),
-            duration_s: hit.record.sound.duration_s,
-            span: matched_span(hit).map(|span| {
-                let end_s = span.end_s.unwrap_or(hit.record.sound.duration_s);
-                (span.start_s, end_s)
-            }),
-            strength: app.results.ranked().then_some(hit.strength),
-            tags: tags_of(app, &content),
-        },
-        content,
-    })
-}
-
-fn tags_of(app: &App, content: &ContentHash) -> Vec<String> {
-    let marks = app.acting.marks.get(content);
-    marks.map_or(vec![], |marks| marks.tags.iter().cloned().collect())
-}
-
-/// Marks the selected sound, or takes its mark away, and goes on to the next one.
-fn mark(app: &mut App) -> Vec<Command> {
-    let Some(target) = selected(app) else {
-        return vec![];
-    };
-    let marked = &mut app.acting.marked;
-    match marked.iter().position(|t| t.item.path == target.item.path) {
-        Some(place) => {
-            marked.remove(place);
-        }
-        None => marked.push(target),
-    }
-    step(app, 1)
-}
-
-/// Makes all of them favourites; none of them, when all are.
-fn favourite(app: &mut App, targets: &[Target]) -> Vec<Command> {
-    let all = targets.iter().all(|t| app.acting.is_favourite(&t.content));
-    let changed = targets.iter().map(|target| {
-        let marks = app.acting.marks.get(&target.content);
-        let marks = marks.cloned().unwrap_or_default();
-        (
-            target.content,
-            Marks {
-                favourite: !all,
-                ..marks
-            },
-        )
-    });
-    let changed = changed.collect();
-    put_marks(app, changed)
-}
-
-fn set_tags(app: &mut App, targets: &[Target], typed: &str) -> Vec<Command> {
-    let typed = typed.split(',').filter(|part| !part.trim().is_empty());
-    let tags = match typed.map(tag).collect::<Result<Vec<_>, _>>() {
-        Ok(tags) => tags,
-        Err(error) => {
-            app.complain(error.to_string());
+    let deed = match action {
+        Action::Menu => {
+            app.menu = 0;
+            app.open_over(Mode::Menu);
             return vec![];
         }
-    };
-    let replace = targets.len() == 1;
-    let changed = targets.iter().map(|target| {
-        let marks = app.acting.marks.get(&target.content);
-        let mut marks = marks.cloned().unwrap_or_default();
-        if replace {
-            marks.tags.clear();
+        Action::UnmarkAll => {
+            marking::none(app);
+            return vec![];
         }
-        marks.tags.extend(tags.iter().cloned());
-        (target.content, marks)
-    });
-    let changed = changed.collect();
-    put_marks(app, changed)
+        Action::CopyPaths => return copy_paths(app, &subjects),
+        Action::CopyFiles => return ask(app, Ask::CopyTo, folder_text(app)),
+        Action::LinkFiles => return ask(app, Ask::LinkTo, folder_text(app)),
+        Action::Cut => return ask(app, Ask::CutTo, folder_text(app)),
+        Action::Export => {
+            let name = format!("{}sounds.{}", folder_text(app), ListFormat::M3u.extension());
+            return ask(app, Ask::Export, name);
+        }
+        Action::Tag => {
+            let tags = match subjects.as_slice() {
+                [one] => marks_of(&app.labels, &one.hit).tags,
+                _ => BTreeSet::new(),
+            };
+            let present = tags.iter().map(|tag| format!("{tag}, "));
+            return ask(app, Ask::Tags, present.collect());
+        }
+        Action::Favourite => {
+            let is = |subject: &Subject| marks_of(&app.labels, &subject.hit).favourite;
+            Deed::Favourite(!subjects.iter().all(is))
+        }
+        Action::Reveal => {
+            app.tell(format!("asking the file manager to show {many}"));
+            Deed::Reveal
+        }
+        Action::Drag => {
+            app.tell(format!("a window opens to drag {many} from"));
+            Deed::Drag
+        }
+        Action::Open => {
+            let command = app.around.open.clone();
+            app.tell(format!("opening {many} with {}", printable(&command[0])));
+            Deed::Open(command)
+        }
+        _ => return vec![],
+    };
+    vec![Command::Act(Task { deed, subjects })]
 }
 
-/// Takes marks in at once and has them written.
-fn put_marks(app: &mut App, changed: Vec<(ContentHash, Marks)>) -> Vec<Command> {
-    for (content, marks) in &changed {
-        if marks.is_empty() {
-            app.acting.marks.remove(content);
-        } else {
-            app.acting.marks.insert(*content, marks.clone());
-        }
+/// Takes the line that was asked for; it stays open when it cannot be taken.
+pub fn answer(app: &mut App, asked: Ask) -> Vec<Command> {
+    let subjects = subjects(app);
+    let typed = app.prompt.text().trim().to_string();
+    if asked == Ask::Tags {
+        return match retagged(app, &subjects, &typed) {
+            Ok(deed) => {
+                app.close();
+                let tasks = deed.map(|deed| Command::Act(Task { deed, subjects }));
+                tasks.into_iter().collect()
+            }
+            Err(reason) => {
+                app.complain(reason);
+                vec![]
+            }
+        };
     }
-    vec![Command::Do(Deed::Mark(changed))]
-}
-
-fn copy_paths(app: &mut App, paths: &[PathBuf]) -> Vec<Command> {
-    let text: Option<Vec<&str>> = paths.iter().map(|path| path.to_str()).collect();
-    let Some(text) = text else {
-        app.complain("a path that is no Unicode cannot be put on the clipboard");
+    if typed.is_empty() {
+        app.close();
         return vec![];
+    }
+    let path = PathBuf::from(&typed);
+    let sounds = count(subjects.len(), "sound");
+    let (deed, doing) = match asked {
+        Ask::CopyTo => (Deed::Place(path, Placing::Copy), "copying"),
+        Ask::LinkTo => (Deed::Place(path, Placing::Link), "linking"),
+        Ask::CutTo => (Deed::Cut(path), "cutting"),
+        Ask::Export => match ListFormat::of_path(&path) {
+            Ok(_) => (Deed::List(path), "listing"),
+            Err(error) => {
+                app.complain(printable(&error.to_string()));
+                return vec![];
+            }
+        },
+        _ => return vec![],
     };
-    app.tell(match text.as_slice() {
-        [only] => format!("copied {only}"),
-        several => format!("copied {}", count(several.len(), "path")),
-    });
-    vec![Command::CopyText(text.join("\n"))]
+    app.last_folder = match asked {
+        Ask::Export => match typed.rfind('/') {
+            Some(end) => typed[..=end].to_string(),
+            None => String::new(),
+        },
+        _ => typed,
+    };
+    app.close();
+    app.tell(format!("{doing} {sounds}…"));
+    vec![Command::Act(Task { deed, subjects })]
 }
 
-/// The selected part, the moment that matched, or all of the sound.
-fn span(app: &App) -> Option<crate::audio::Span> {
-    app.results.hit()?;
-    Some(chosen_span(app).unwrap_or(crate::audio::Span {
-        start_s: 0.0,
-        end_s: None,
-    }))
+/// Takes in all favourites and tags; what is filtered by them is asked for again.
+pub fn take_labels(app: &mut App, labels: Labels) -> Vec<Command> {
+    let changed = app.labels != labels;
+    app.labels = labels;
+    let narrowing = &app.query.narrowing;
+    let by_labels = narrowing.favourite || !narrowing.tags.is_empty();
+    if changed && (by_labels || app.filters_open) && !app.is_searching() {
+        return app.ask_again();
+    }
+    vec![]
 }
 
-/// `take 3 1m02.5s.wav`: the sound's name and where in it the cut begins.
-fn name_of_cut(app: &App) -> String {
-    let path = app.results.path().unwrap_or(Path::new("cut"));
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let start_s = span(app).map_or(0.0, |span| span.start_s);
-    let (minutes, seconds) = ((start_s / 60.0) as u64, start_s % 60.0);
-    format!("{stem} {minutes}m{seconds:04.1}s.wav")
+/// Tells what came of a deed.
+pub fn take_outcome(app: &mut App, outcome: Outcome) {
+    match outcome.is_error {
+        true => app.complain(outcome.text),
+        false => app.tell(outcome.text),
+    }
+}
+
+/// The known tags that what is being typed may become, in order.
+pub fn completions(app: &App) -> Vec<&Tag> {
+    let typed = app.prompt.text();
+    if app.prompt.before_cursor() != typed {
+        return vec![];
+    }
+    let (before, piece) = typed.rsplit_once(',').unwrap_or(("", typed));
+    let piece = piece.trim_start().trim_start_matches('-').to_lowercase();
+    let listed: BTreeSet<&str> = before.split(',').map(str::trim).collect();
+    let known: BTreeSet<&Tag> = app.labels.values().flat_map(|marks| &marks.tags).collect();
+    let fits = |tag: &&Tag| {
+        let text = tag.as_str();
+        text.starts_with(&piece) && text != piece && !listed.contains(text)
+    };
+    known.into_iter().filter(fits).collect()
+}
+
+/// Takes the first completion into the line.
+fn complete(app: &mut App) {
+    let Some(tag) = completions(app).first().map(|tag| tag.to_string()) else {
+        return;
+    };
+    let typed = app.prompt.text();
+    let piece = typed.rfind(',').map_or(0, |comma| comma + 1);
+    let (before, piece) = typed.split_at(piece);
+    let minus = if piece.trim_start().starts_with('-') {
+        "-"
+    } else {
+        ""
+    };
+    let space = if before.is_empty() { "" } else { " " };
+    app.prompt = Line::new(format!("{before}{space}{minus}{tag}, "));
+}
+
+fn ask(app: &mut App, what: Ask, line: String) -> Vec<Command> {
+    app.open_over(Mode::Prompt(what));
+    app.prompt = Line::new(line);
+    vec![]
+}
+
+/// The marked sounds, or else the selected one, each with the part that is meant.
+fn subjects(app: &App) -> Vec<Subject> {
+    let subject = |hit: &Hit, span: Option<crate::audio::Span>| {
+        let length_s = hit.record.sound.duration_s;
+        Subject {
+            hit: hit.clone(),
+            span: span.map_or((0.0, length_s), |span| {
+                (span.start_s, span.end_s.unwrap_or(length_s))
+            }),
+        }
+    };
+    if app.marked.is_empty() {
+        let hit = app.results.selected_hit();
+        return hit
+            .map(|hit| subject(&hit, chosen_span(app)))
+            .into_iter()
+            .collect();
+    }
+    let hits = app.marked.hits().iter();
+    hits.map(|hit| subject(hit, matched_span(hit))).collect()
+}
+
+fn marks_of(labels: &Labels, hit: &Hit) -> Marks {
+    labels.get(&hit.record.content).cloned().unwrap_or_default()
+}
+
+/// Of one sound the line has all tags that it is to have; of several those to put on, and with a
+/// minus those to take off. `None` when nothing changes.
+fn retagged(app: &App, subjects: &[Subject], typed: &str) -> Result<Option<Deed>, String> {
+    let (mut add, mut remove) = (BTreeSet::new(), BTreeSet::new());
+    for text in typed.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+        let (text, tags) = match text.strip_prefix('-') {
+            Some(text) => (text, &mut remove),
+            None => (text, &mut add),
+        };
+        tags.insert(Tag::new(text).map_err(|error| error.to_string())?);
+    }
+    if let [one] = subjects {
+        let present = marks_of(&app.labels, &one.hit).tags;
+        let dropped = present.difference(&add).cloned();
+        remove.extend(dropped.collect::<Vec<_>>());
+        add.retain(|tag| !present.contains(tag));
+        remove.retain(|tag| present.contains(tag));
+    }
+    let changes = !add.is_empty() || !remove.is_empty();
+    Ok(changes.then_some(Deed::Tag { add, remove }))
+}
+
+fn copy_paths(app: &mut App, subjects: &[Subject]) -> Vec<Command> {
+    let is_safe = |path: &&Path| {
+        let text = path.to_string_lossy();
+        !text.chars().any(char::is_control)
+    };
+    let paths = subjects.iter().map(|subject| subject.hit.path.as_path());
+    let paths: Vec<&Path> = paths.filter(is_safe).collect();
+    let left_out = subjects.len() - paths.len();
+    let lines: Vec<&[u8]> = paths
+        .iter()
+        .map(|path| path.as_os_str().as_encoded_bytes())
+        .collect();
+    let text = lines.join(&b'\n');
+    if left_out > 0 && paths.is_empty() {
+        app.complain("its path has control characters, which would do something when pasted");
+        return vec![];
+    }
+    if text.len() > MOST_CLIPBOARD_BYTES {
+        let paths = count(paths.len(), "path");
+        app.complain(format!(
+            "{paths} are too long for a terminal's clipboard: export a list instead"
+        ));
+        return vec![];
+    }
+    let mut told = format!("copied {}", count(paths.len(), "path"));
+    if left_out > 0 {
+        told.push_str(&format!(", left out {left_out} with control characters"));
+    }
+    if app.around.in_tmux {
+        told.push_str(" (tmux passes them on with set-clipboard on)");
+    }
+    app.tell(told);
+    vec![Command::CopyText(text)]
+}
+
+/// The folder that was typed last, else the home folder, with a slash at its end.
+fn folder_text(app: &App) -> String {
+    match app.last_folder.as_str() {
+        "" => "~/".into(),
+        folder if folder.ends_with('/') => folder.into(),
+        folder => format!("{folder}/"),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    printable(&name.to_string_lossy())
 }

@@ -19,11 +19,11 @@ pub fn edit(app: &mut App, action: Action) -> Vec<Command> {
             app.close();
             return vec![];
         }
+        (Mode::Prompt(asked), Action::Choose) => return acting::answer(app, asked),
         (Mode::Prompt(Ask::Name), _) => {
             edit_line(&mut app.prompt, &action);
             return name_anew(app);
         }
-        (Mode::Prompt(asked), Action::Choose) => return acting::choose(app, asked),
         (Mode::Prompt(_), _) => {
             edit_line(&mut app.prompt, &action);
             return vec![];
@@ -127,11 +127,20 @@ fn edit_query_line(app: &mut App, action: &Action) -> Vec<Command> {
         return vec![];
     }
     app.history.note_typing(&before);
+    // A word has ended, so it is known whether it is a filter.
+    if app.query.line.before_cursor().ends_with(' ') && app.query.take_filters(false) {
+        return app.ask();
+    }
     // A space at the end asks for nothing new.
     if app.query.all_parts() == before.all_parts() {
         return vec![];
     }
     app.ask()
+}
+
+/// Makes filters of the words of the line that are some; with `all` also of one that may go on.
+pub fn take_filters(app: &mut App, all: bool) -> Vec<Command> {
+    app.change(|query| query.take_filters(all))
 }
 
 impl App {
@@ -181,7 +190,7 @@ fn remove_part(app: &mut App) -> Vec<Command> {
         let set = query.narrowing.conditions();
         let condition = set.get(part - query.parts.len());
         if let Some((condition, _)) = condition {
-            query.narrowing.drop_condition(*condition);
+            query.narrowing.drop_condition(condition);
         }
         condition.is_some()
     })

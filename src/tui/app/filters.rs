@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::narrowing::{AGES, LENGTHS};
+use super::narrowing::{AGES, LENGTHS, Narrowing};
 use super::{Action, App, Ask, Command, Mode};
-use crate::library::Facets;
+use crate::library::{Facets, Tag};
 use crate::tui::line::Line;
 
 /// A row of the panel.
@@ -27,10 +27,10 @@ pub enum FilterRow {
     Age(usize),
     /// The name.
     Name,
-    /// Favourites, and how many there are.
-    Favourites(usize),
+    /// The favourites, and how many there are.
+    Favourite(usize),
     /// A tag, and how many sounds have it.
-    Tag(String, usize),
+    Tag(Tag, usize),
 }
 
 impl FilterRow {
@@ -40,8 +40,8 @@ impl FilterRow {
             (FilterRow::Folder(a, _), FilterRow::Folder(b, _)) => a == b,
             (FilterRow::Extension(a, _), FilterRow::Extension(b, _)) => a == b,
             (FilterRow::Length(a, _), FilterRow::Length(b, _)) => a == b,
-            (FilterRow::Favourites(_), FilterRow::Favourites(_)) => true,
             (FilterRow::Tag(a, _), FilterRow::Tag(b, _)) => a == b,
+            (FilterRow::Favourite(_), FilterRow::Favourite(_)) => true,
             (a, b) => a == b,
         }
     }
@@ -77,24 +77,27 @@ pub fn filter_rows(app: &App) -> Vec<FilterRow> {
     rows.extend(gone.map(|extension| FilterRow::Extension(extension.clone(), 0)));
     rows.push(FilterRow::Heading("Length"));
     rows.extend((0..LENGTHS.len()).map(|length| FilterRow::Length(length, facets.lengths[length])));
+    rows.extend(label_rows(facets, chosen));
     rows.push(FilterRow::Heading("Name"));
     rows.push(FilterRow::Name);
     rows.push(FilterRow::Heading("Not older than"));
     rows.extend((0..AGES.len()).map(FilterRow::Age));
-    // Marks are offered once there are some.
-    let (favourites, tags) = (app.acting.favourites(), app.acting.all_tags());
-    if favourites > 0 || !tags.is_empty() || chosen.asks_for_marks() {
-        rows.push(FilterRow::Heading("Marks"));
-        rows.push(FilterRow::Favourites(favourites));
-        let gone = chosen
-            .tag
-            .iter()
-            .filter(|tag| !tags.contains_key(tag.as_str()));
-        rows.extend(gone.map(|tag| FilterRow::Tag(tag.clone(), 0)));
-        let counted = tags
-            .iter()
-            .map(|(tag, sounds)| FilterRow::Tag((*tag).to_string(), *sounds));
-        rows.extend(counted);
+    rows
+}
+
+/// Favourites and tags, as far as there are any, or as they are chosen.
+fn label_rows(facets: &Facets, chosen: &Narrowing) -> Vec<FilterRow> {
+    let mut rows = vec![];
+    if facets.favourites > 0 || chosen.favourite {
+        rows.push(FilterRow::Favourite(facets.favourites));
+    }
+    let counted = facets.tags.iter().cloned();
+    rows.extend(counted.map(|(tag, files)| FilterRow::Tag(tag, files)));
+    let is_counted = |tag: &Tag| facets.tags.iter().any(|(known, _)| known == tag);
+    let gone = chosen.tags.iter().filter(|tag| !is_counted(tag));
+    rows.extend(gone.map(|tag| FilterRow::Tag(tag.clone(), 0)));
+    if !rows.is_empty() {
+        rows.insert(0, FilterRow::Heading("Favourites and tags"));
     }
     rows
 }
@@ -171,17 +174,17 @@ pub fn act(app: &mut App, action: &Action) -> Vec<Command> {
         (Action::Choose, Some(FilterRow::Extension(extension, _))) => {
             app.narrow(|narrowing| narrowing.toggle_extension(&extension))
         }
+        (Action::Choose, Some(FilterRow::Favourite(_))) => {
+            app.narrow(|narrowing| narrowing.favourite = !narrowing.favourite)
+        }
+        (Action::Choose, Some(FilterRow::Tag(tag, _))) => {
+            app.narrow(|narrowing| narrowing.toggle_tag(&tag))
+        }
         (Action::Choose, Some(FilterRow::Length(length, _))) => app.narrow(|narrowing| {
             narrowing.length = Some(length).filter(|_| narrowing.length != Some(length));
         }),
         (Action::Choose, Some(FilterRow::Age(age))) => app.narrow(|narrowing| {
             narrowing.age = Some(age).filter(|_| narrowing.age != Some(age));
-        }),
-        (Action::Choose, Some(FilterRow::Favourites(_))) => {
-            app.narrow(|narrowing| narrowing.favourites = !narrowing.favourites)
-        }
-        (Action::Choose, Some(FilterRow::Tag(tag, _))) => app.narrow(|narrowing| {
-            narrowing.tag = Some(tag).filter(|tag| narrowing.tag.as_ref() != Some(tag));
         }),
         _ => vec![],
     };

@@ -1,4 +1,4 @@
-//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name, marks.
+//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name.
 //!
 //! It stands apart from the library's [`Filters`] because it is choices, not bounds: it can be shown,
 //! compared and undone, and its age is counted from whenever the question is answered.
@@ -11,8 +11,7 @@ use anyhow::{Context, Result};
 use globset::GlobBuilder;
 
 use crate::display::printable;
-use crate::library::marks::Marks;
-use crate::library::{Facets, Filters};
+use crate::library::{Facets, Filters, Tag};
 
 /// The ages that can be chosen: a name and days.
 pub const AGES: [(&str, u64); 4] = [
@@ -45,14 +44,14 @@ pub struct Narrowing {
     pub age: Option<usize>,
     /// With a name like this: a glob, or a part of it. Empty for any.
     pub name: String,
-    /// Favourites only.
-    pub favourites: bool,
-    /// With this tag.
-    pub tag: Option<String>,
+    /// With all of these tags.
+    pub tags: BTreeSet<Tag>,
+    /// One of the favourites.
+    pub favourite: bool,
 }
 
 /// One condition of a narrowing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// On the folder.
     Folder,
@@ -64,10 +63,10 @@ pub enum Condition {
     Age,
     /// On the name.
     Name,
-    /// On favourites.
-    Favourites,
-    /// On the tag.
-    Tag,
+    /// On a tag.
+    Tag(Tag),
+    /// On being a favourite.
+    Favourite,
 }
 
 impl Narrowing {
@@ -97,25 +96,26 @@ impl Narrowing {
         if !self.name.is_empty() {
             set.push((Condition::Name, format!("name {}", printable(&self.name))));
         }
-        if self.favourites {
-            set.push((Condition::Favourites, "favourites".to_string()));
+        if self.favourite {
+            set.push((Condition::Favourite, "★".to_string()));
         }
-        if let Some(tag) = &self.tag {
-            set.push((Condition::Tag, format!("tag {}", printable(tag))));
-        }
+        let tags = self.tags.iter();
+        set.extend(tags.map(|tag| (Condition::Tag(tag.clone()), format!("#{tag}"))));
         set
     }
 
     /// Drops a condition.
-    pub fn drop_condition(&mut self, condition: Condition) {
+    pub fn drop_condition(&mut self, condition: &Condition) {
         match condition {
             Condition::Folder => self.folder = None,
             Condition::Extensions => self.extensions.clear(),
             Condition::Length => self.length = None,
             Condition::Age => self.age = None,
             Condition::Name => self.name.clear(),
-            Condition::Favourites => self.favourites = false,
-            Condition::Tag => self.tag = None,
+            Condition::Tag(tag) => {
+                self.tags.remove(tag);
+            }
+            Condition::Favourite => self.favourite = false,
         }
     }
 
@@ -123,6 +123,13 @@ impl Narrowing {
     pub fn toggle_extension(&mut self, extension: &str) {
         if !self.extensions.remove(extension) {
             self.extensions.insert(extension.to_string());
+        }
+    }
+
+    /// Takes a tag, or drops it.
+    pub fn toggle_tag(&mut self, tag: &Tag) {
+        if !self.tags.remove(tag) {
+            self.tags.insert(tag.clone());
         }
     }
 
@@ -143,18 +150,7 @@ impl Narrowing {
         true
     }
 
-    /// True when a sound's marks decide whether it may be found.
-    pub fn asks_for_marks(&self) -> bool {
-        self.favourites || self.tag.is_some()
-    }
-
-    /// True when a sound with these marks may be found.
-    pub fn pass_marks(&self, marks: &Marks) -> bool {
-        (marks.favourite || !self.favourites)
-            && self.tag.as_ref().is_none_or(|tag| marks.tags.contains(tag))
-    }
-
-    /// The filters at a time; what the marks decide is not among them.
+    /// The filters at a time.
     ///
     /// # Errors
     ///
@@ -185,7 +181,8 @@ impl Narrowing {
             shorter_s,
             newer_than_ns: since,
             name,
-            only: None,
+            tags: self.tags.iter().cloned().collect(),
+            favourite: self.favourite,
         })
     }
 }
@@ -213,8 +210,8 @@ mod tests {
             length: Some(1),
             age: Some(1),
             name: "kick".into(),
-            favourites: true,
-            tag: Some("dark".into()),
+            tags: BTreeSet::from([Tag::new("deep").expect("a tag")]),
+            favourite: true,
         };
         let now = UNIX_EPOCH + Duration::from_secs(8 * 86_400);
         let filters = narrowing.filters(now).expect("filters");
@@ -239,8 +236,8 @@ mod tests {
                 "1 to 5 s",
                 "newer than a week",
                 "name kick",
-                "favourites",
-                "tag dark"
+                "★",
+                "#deep"
             ]
         );
     }

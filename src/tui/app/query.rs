@@ -4,6 +4,7 @@
 //! It stands apart from the rest of the state because a step in the history replaces all of it at
 //! once, and because the worker is given exactly this.
 
+use crate::library::Tag;
 use crate::notation;
 use crate::search::{Part, Source};
 
@@ -18,6 +19,12 @@ const WEIGHT_STEP: f32 = 1.189_207_1;
 
 /// The bounds of a weight, as on the command line.
 const WEIGHTS: std::ops::RangeInclusive<f32> = 0.05..=20.0;
+
+/// What begins a word that is a filter by a tag.
+const TAG: &str = "tag:";
+
+/// The word that is the filter by favourites.
+const FAVOURITE: &str = "fav";
 
 /// A query.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,10 +47,13 @@ impl Query {
     /// The typed text as a part: `reverb`, `reverb:0.5`, and with a minus before it something to
     /// steer away from.
     pub fn typed_part(&self) -> Option<Part> {
-        let text = self.line.text().trim();
+        // A filter that is being typed is no description.
+        let words = self.line.text().split_whitespace();
+        let words: Vec<&str> = words.filter(|word| !word.starts_with(TAG)).collect();
+        let text = words.join(" ");
         let (text, sign) = match text.strip_prefix('-') {
             Some(text) => (text.trim_start(), -1.0),
-            None => (text, 1.0),
+            None => (text.as_str(), 1.0),
         };
         if text.is_empty() {
             return None;
@@ -64,8 +74,43 @@ impl Query {
         self.parts.is_empty() && self.typed_part().is_none()
     }
 
+    /// Makes filters of those words of the line that are some, `fav` and `tag:kick`: all of them, or
+    /// only those with a space behind them. False when there are none.
+    pub fn take_filters(&mut self, all: bool) -> bool {
+        let text = self.line.text();
+        let end = if all {
+            text.len()
+        } else {
+            text.rfind(' ').map_or(0, |space| space + 1)
+        };
+        let (ended, open) = text.split_at(end);
+        let mut left = String::new();
+        let mut taken = false;
+        for word in ended.split_whitespace() {
+            let tag = word.strip_prefix(TAG).map(Tag::new);
+            match (word, tag) {
+                (FAVOURITE, _) => self.narrowing.favourite = true,
+                (_, Some(Ok(tag))) => {
+                    self.narrowing.tags.insert(tag);
+                }
+                _ => {
+                    left.push_str(word);
+                    left.push(' ');
+                    continue;
+                }
+            }
+            taken = true;
+        }
+        if taken {
+            left.push_str(open);
+            self.line = Line::new(left);
+        }
+        taken
+    }
+
     /// Makes a part of what is typed; false when nothing is.
     pub fn keep_typed(&mut self) -> bool {
+        self.take_filters(true);
         let typed = self.typed_part();
         self.line.take();
         self.parts.extend(typed.clone());

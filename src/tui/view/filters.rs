@@ -59,15 +59,9 @@ fn line(app: &App, row: &FilterRow, cells: usize) -> Line<'static> {
             LENGTHS[*length].to_string(),
             Some(*files),
         ),
+        FilterRow::Favourite(files) => (chosen.favourite, "★ favourites".to_string(), Some(*files)),
+        FilterRow::Tag(tag, files) => (chosen.tags.contains(tag), format!("#{tag}"), Some(*files)),
         FilterRow::Age(age) => (chosen.age == Some(*age), AGES[*age].0.to_string(), None),
-        FilterRow::Favourites(sounds) => {
-            (chosen.favourites, "favourites".to_string(), Some(*sounds))
-        }
-        FilterRow::Tag(tag, sounds) => (
-            chosen.tag.as_ref() == Some(tag),
-            printable(tag),
-            Some(*sounds),
-        ),
         FilterRow::Name => match chosen.name.as_str() {
             "" => (false, "any".to_string(), None),
             name => (true, printable(name), None),

@@ -16,6 +16,9 @@ use crate::tui::action::{Action, Context};
 use crate::tui::app::{App, Mode, Row, matched_span};
 use crate::tui::fit::{cut_end, cut_middle, cut_start, pad, pad_left, width};
 
+/// How wide favourites and tags are at most in a row.
+const LABELS_WIDTH: usize = 18;
+
 /// Draws the line above the list: how many there are, of what.
 pub fn draw_heading(app: &App, area: Rect, buffer: &mut Buffer) {
     let theme = &app.theme;
@@ -27,9 +30,9 @@ pub fn draw_heading(app: &App, area: Rect, buffer: &mut Buffer) {
         (false, _) => Line::styled("all sounds", theme.dim()),
     };
     let mut right = vec![];
-    if app.acting.count() > 0 {
-        let marked = format!("{} marked", grouped(app.acting.count()));
-        right.push(Span::styled(marked, theme.accent()));
+    if !app.marked.is_empty() {
+        let marked = format!("{} marked", grouped(app.marked.len()));
+        right.push(Span::styled(marked, theme.filter()));
         right.push(Span::styled(" · ", theme.faint()));
     }
     if app.moments {
@@ -137,7 +140,7 @@ impl Columns {
         let taken =
             1 + rank + 1 + number + gap(moment) + gap(length) + gap(format) + gap(alike) + 1;
         let room = cells.saturating_sub(taken);
-        let longest = widest(&|hit| width(&file_name(&hit.path)));
+        let longest = widest(&|hit| width(&file_name(&hit.path)) + width(&labels_text(app, hit)));
         // A folder is worth a third of the room beside a cut name, if it takes as much.
         let folders = shown
             .iter()
@@ -171,13 +174,9 @@ impl Columns {
         };
         let is_hit = matches!(row, Row::Hit(_));
         spans.push(Span::styled(pad_left(&rank, self.rank), theme.dim()));
-        spans.push(match (app.acting.is_marked(path), is_hit) {
-            (true, _) => Span::styled("●", theme.accent()),
-            (false, true) if app.acting.is_favourite(&hit.record.content) => {
-                Span::styled("★", theme.filter())
-            }
-            _ => Span::raw(" "),
-        });
+        let is_marked = app.marked.contains(path);
+        let mark = if is_marked { "●" } else { " " };
+        spans.push(Span::styled(mark, theme.filter()));
         if self.bar > 0 {
             let percent = format!("{:>3}", (hit.strength * 100.0).round());
             let (shown, percent) = match is_hit {
@@ -195,8 +194,17 @@ impl Columns {
             (false, true) => theme.text(),
             (false, false) => theme.dim(),
         };
-        let name = cut_middle(&file_name(path), self.name);
-        spans.push(Span::styled(pad(&name, self.name), name_style));
+        let labels = if is_hit {
+            labels_text(app, hit)
+        } else {
+            String::new()
+        };
+        let room = self.name.saturating_sub(width(&labels));
+        let name = cut_middle(&file_name(path), room);
+        let gap = " ".repeat(self.name.saturating_sub(width(&name) + width(&labels)));
+        spans.push(Span::styled(name, name_style));
+        spans.push(Span::styled(labels, theme.filter()));
+        spans.push(Span::raw(gap));
         if self.folder > 0 {
             let folder = cut_start(&folder_text(app, path), self.folder);
             spans.push(Span::styled(
@@ -233,6 +241,16 @@ fn path_of<'a>(app: &'a App, row: &Row) -> &'a Path {
         Row::Hit(place) => &app.results.hits()[place].path,
         Row::Alike(place, other) => &app.results.hits()[place].alike[other],
     }
+}
+
+/// What a person has put on a sound: ` ★ #deep #drum`, cut to a few cells.
+fn labels_text(app: &App, hit: &Hit) -> String {
+    let Some(marks) = app.labels.get(&hit.record.content) else {
+        return String::new();
+    };
+    let star = if marks.favourite { " ★" } else { "" };
+    let tags: String = marks.tags.iter().map(|tag| format!(" #{tag}")).collect();
+    cut_end(&format!("{star}{tags}"), LABELS_WIDTH)
 }
 
 /// Where the moment that matched begins, if it is not the whole sound.

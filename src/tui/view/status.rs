@@ -10,13 +10,19 @@ use super::hint;
 use super::results::grouped;
 use crate::display::printable;
 use crate::tui::action::{Action, Context};
-use crate::tui::app::{App, Ask, Mode};
+use crate::tui::app::{App, Ask, Mode, completions, subjects_text};
 use crate::tui::fit::{cut_end, cut_start, width};
 use crate::tui::worker::IndexingState;
 
+/// How wide the name of what is acted on is at most, in a question.
+const SUBJECTS_WIDTH: usize = 20;
+/// The least width in which a note behind what is typed is worth showing.
+const LEAST_NOTE_WIDTH: usize = 8;
+
 /// Draws the line; gives the place of the cursor when a line is asked for.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
-    if let Mode::Prompt(ask) = app.mode {
+    // What is wrong with a line is told in its place, until the next key.
+    if let (Mode::Prompt(ask), None) = (app.mode, &app.notice) {
         return Some(draw_prompt(app, ask, area, buffer));
     }
     let hints = hints(app);
@@ -141,6 +147,7 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
             (Action::Similar, "similar"),
             (Action::ToQuery, "type"),
             (Action::Filters, "filters"),
+            (Action::Menu, "do"),
             (Action::LessLike, "less like it"),
             (Action::AddFolder, "add folder"),
         ],
@@ -164,6 +171,7 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
             (Action::ZoomIn, "closer"),
             (Action::ZoomOut, "farther"),
         ],
+        Context::Menu => &[(Action::Choose, "do it"), (Action::Close, "close")],
         Context::Reading => &[(Action::Close, "close"), (Action::PageDown, "on")],
         Context::Prompt | Context::Everywhere => &[],
     };
@@ -179,21 +187,42 @@ fn hints(app: &App) -> Vec<[Span<'static>; 2]> {
 }
 
 fn draw_prompt(app: &App, ask: Ask, area: Rect, buffer: &mut Buffer) -> Position {
+    let what = cut_end(&subjects_text(app), SUBJECTS_WIDTH);
     let question = match ask {
-        Ask::Folder => " Folder to index: ",
-        Ask::Name => " Name has: ",
-        Ask::Tags => " Tags, with commas between them: ",
-        Ask::CopyTo => " Copy into folder: ",
-        Ask::LinkTo => " Link into folder: ",
-        Ask::Export => " List (.m3u, .csv, .json): ",
-        Ask::CutTo => " Cut to: ",
+        Ask::Folder => " Folder to index: ".to_string(),
+        Ask::Name => " Name has: ".to_string(),
+        Ask::CopyTo => format!(" Copy {what} to: "),
+        Ask::LinkTo => format!(" Link {what} in: "),
+        Ask::CutTo => format!(" Cut {what} to: "),
+        Ask::Export => format!(" List {what} in: "),
+        Ask::Tags => format!(" Tags of {what}: "),
     };
-    buffer.set_string(area.x, area.y, question, app.theme.accent());
-    let start = area.x + width(question) as u16;
+    buffer.set_string(area.x, area.y, &question, app.theme.accent());
+    let start = area.x + width(&question) as u16;
     let cells = usize::from(area.right() - start).saturating_sub(1);
     let before = cut_start(app.prompt.before_cursor(), cells);
     let whole = width(app.prompt.text()) < cells;
     let shown = if whole { app.prompt.text() } else { &before };
     buffer.set_string(start, area.y, shown, app.theme.title());
+    let note = match ask {
+        Ask::Tags => offered_tags(app),
+        Ask::Export => ".m3u8, .csv or .json".to_string(),
+        _ => String::new(),
+    };
+    let after = start + width(shown) as u16 + 3;
+    let room = usize::from(area.right().saturating_sub(after + 1));
+    if room >= LEAST_NOTE_WIDTH {
+        buffer.set_string(after, area.y, cut_end(&note, room), app.theme.faint());
+    }
     Position::new(start + width(&before) as u16, area.y)
+}
+
+/// The tags that what is typed may become; the first of them is taken by a key.
+fn offered_tags(app: &App) -> String {
+    let tags: Vec<&str> = completions(app).iter().map(|tag| tag.as_str()).collect();
+    match app.keys.key_of(Context::Prompt, &Action::Complete) {
+        Some(key) if !tags.is_empty() => format!("{key} {}", tags.join(", ")),
+        _ if app.prompt.is_blank() => "commas between them; -tag takes one off".to_string(),
+        _ => String::new(),
+    }
 }

@@ -1,175 +1,333 @@
-//! The thread that does things to sounds: copies, cuts and lists them, hands them to other programs,
-//! and writes marks.
+//! The thread that does things with sounds: copies, lists, cuts, favourites and tags.
 //!
-//! It stands apart from the other workers because every deed is done, in order: none is dropped for a
-//! newer one.
+//! It stands apart because what is asked of it must all be done, one after the other, whereas of
+//! questions only the last counts. Each piece of work ends in one line that says what was done, or
+//! what could not be and why. Programs that are started run on threads of their own, as they stay
+//! open for as long as a person likes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, bail};
-use crossbeam_channel::Receiver;
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::indexing::from_home;
 use super::{Answer, Response};
-use crate::audio::Span;
-use crate::display::{count, printable_path};
-use crate::export::{
-    Item, Placing, cut_to_wav, drag_out, open_with, place_files, reveal, to_csv, to_json, to_m3u,
-    write_new,
-};
-use crate::library::marks::Marks;
-use crate::library::{ContentHash, Library};
+use crate::display::{count, printable, printable_path};
+use crate::export::{Desktop, ListFormat, Listed, Placing, cut_moment, place_files, write_list};
+use crate::library::{ContentHash, Library, Marks, Tag};
+use crate::search::Hit;
 
-/// Something to be done to sounds.
+/// A sound that something is to be done with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// The sound, as it was found.
+    pub hit: Hit,
+    /// The part of it that is meant, in seconds.
+    pub span: (f64, f64),
+}
+
+/// What is to be done with sounds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Deed {
-    /// Write marks.
-    Mark(Vec<(ContentHash, Marks)>),
-    /// Put files into a folder.
-    Place {
-        /// The files.
-        files: Vec<PathBuf>,
-        /// The folder, made if it is not there.
-        folder: PathBuf,
-        /// As copies or links.
-        placing: Placing,
+    /// Copies or links in a folder.
+    Place(PathBuf, Placing),
+    /// A list in a new file.
+    List(PathBuf),
+    /// The parts that are meant as WAVs in a folder.
+    Cut(PathBuf),
+    /// The first of them in the file manager.
+    Reveal,
+    /// A window to drag them from.
+    Drag,
+    /// A command of the config file.
+    Open(Vec<String>),
+    /// Favourites, or not any more.
+    Favourite(bool),
+    /// Tags put on and taken off.
+    Tag {
+        /// To be put on.
+        add: BTreeSet<Tag>,
+        /// To be taken off.
+        remove: BTreeSet<Tag>,
     },
-    /// Write a list; its extension says of which kind.
-    Export {
-        /// The sounds.
-        items: Vec<Item>,
-        /// The file.
-        to: PathBuf,
-    },
-    /// Cut a part of a sound out.
-    Cut {
-        /// The sound.
-        path: PathBuf,
-        /// The part.
-        span: Span,
-        /// The WAV file.
-        to: PathBuf,
-    },
-    /// Show a file in the file manager.
-    Reveal(PathBuf),
-    /// Open a window from which files can be dragged.
-    Drag(Vec<PathBuf>),
-    /// Open files with the command of the config file.
-    Open(Vec<PathBuf>),
 }
 
-/// Does deeds until nobody can give any more. Tells first what is marked.
-pub fn serve(library: &Library, open: &[String], deeds: &Receiver<Deed>, answer: &Answer) {
-    match library.all_marks() {
-        Ok(marks) => answer(Response::Marks(marks)),
-        Err(error) => answer(Response::Done(Err(format!("{error:#}")))),
+/// A deed and what it is done to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// What.
+    pub deed: Deed,
+    /// To which sounds.
+    pub subjects: Vec<Subject>,
+}
+
+/// What came of a deed, as a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The line.
+    pub text: String,
+    /// True when something could not be done.
+    pub is_error: bool,
+}
+
+/// All marks of the library: favourites and tags.
+pub type Labels = BTreeMap<ContentHash, Marks>;
+
+/// The thread. Dropping it ends it after the file that it is at.
+pub struct Actor {
+    tasks: Option<Sender<Task>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Actor {
+    /// Starts it; the first that it tells are the marks that there are.
+    pub fn start(library: Arc<Library>, desktop: Desktop, answer: Answer) -> Actor {
+        let (tasks, to_do) = unbounded();
+        let ended = Arc::new(AtomicBool::new(false));
+        let work = Work {
+            library,
+            desktop,
+            answer,
+            ended: Arc::clone(&ended),
+        };
+        Actor {
+            tasks: Some(tasks),
+            ended,
+            thread: Some(std::thread::spawn(move || work.serve(&to_do))),
+        }
     }
-    for deed in deeds {
-        let done = std::panic::catch_unwind(AssertUnwindSafe(|| act(library, open, deed)));
-        let done = done
-            .ok()
-            .context("that failed: this is a defect of the program")
-            .flatten();
-        match done {
-            Ok(None) => {}
-            Ok(Some(told)) => answer(Response::Done(Ok(told))),
-            Err(error) => answer(Response::Done(Err(format!("{error:#}")))),
+
+    /// Gives it something to do, after what it has to do already.
+    pub fn act(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            // The thread only ends when this is dropped.
+            let _ = tasks.send(task);
         }
     }
 }
 
-/// Does it; gives what there is to tell.
-fn act(library: &Library, open: &[String], deed: Deed) -> Result<Option<String>> {
-    let told = match deed {
-        Deed::Mark(changed) => {
-            for (content, marks) in &changed {
-                library.put_marks(content, marks)?;
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.tasks = None;
+        if let Some(thread) = self.thread.take() {
+            // Whatever it was, it has been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    library: Arc<Library>,
+    desktop: Desktop,
+    answer: Answer,
+    ended: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn serve(&self, to_do: &Receiver<Task>) {
+        (self.answer)(Response::Labels(self.library.all_marks()));
+        for task in to_do {
+            if self.ended.load(Ordering::Relaxed) {
+                return;
             }
-            return Ok(None);
+            // What breaks with one file must not end what is done with all others.
+            let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.act(task)));
+            let defect = "it could not be done: this is a defect of the program";
+            let outcome = done.ok().context(defect).flatten();
+            if let Some(outcome) = outcome.unwrap_or_else(|error| Some(failed(&error))) {
+                (self.answer)(Response::Acted(outcome));
+            }
         }
-        Deed::Place {
-            files,
-            folder,
-            placing,
-        } => place(&files, &at_home(&folder)?, placing)?,
-        Deed::Export { items, to } => export(&items, &at_home(&to)?)?,
-        Deed::Cut { path, span, to } => {
-            let cut = cut_to_wav(&path, &span, &at_home(&to)?)?;
-            format!("cut to {}", shown(&cut))
-        }
-        Deed::Reveal(path) => {
-            reveal(&path)?;
-            return Ok(None);
-        }
-        Deed::Drag(files) => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let name = drag_out(&files, &path)?;
-            format!("drag from the window of {name}")
-        }
-        Deed::Open(files) => {
-            open_with(open, &files)?;
-            return Ok(None);
-        }
-    };
-    Ok(Some(told))
-}
-
-fn place(files: &[PathBuf], folder: &Path, placing: Placing) -> Result<String> {
-    let placed = place_files(files, folder, placing)?;
-    let failed: Vec<_> = placed
-        .iter()
-        .filter_map(|file| file.as_ref().err())
-        .collect();
-    let done = placed.len() - failed.len();
-    if let Some(reason) = failed.first() {
-        let all = placed.len();
-        bail!("{done} of {all} are in {}; {reason:#}", shown(folder));
     }
-    let verb = match placing {
-        Placing::Copy => "copied",
-        Placing::HardLink | Placing::SymLink => "linked",
+
+    /// Does it; `None` when another thread will tell.
+    fn act(&self, task: Task) -> Result<Option<Outcome>> {
+        let Task { deed, subjects } = task;
+        let paths = || -> Vec<PathBuf> {
+            let paths = subjects.iter().map(|subject| subject.hit.path.clone());
+            paths.collect()
+        };
+        Ok(Some(match deed {
+            Deed::Place(folder, placing) => self.place(&paths(), &from_home(&folder), placing)?,
+            Deed::List(path) => self.list(&from_home(&path), &subjects)?,
+            Deed::Cut(folder) => self.cut(&subjects, &from_home(&folder)),
+            Deed::Favourite(favourite) => {
+                let changed = self.mark(&subjects, |marks| marks.favourite = favourite)?;
+                done(match favourite {
+                    true => format!("{} now among the favourites", are(changed)),
+                    false => format!("{} not among the favourites any more", are(changed)),
+                })
+            }
+            Deed::Tag { add, remove } => {
+                let changed = self.mark(&subjects, |marks| {
+                    marks.tags.retain(|tag| !remove.contains(tag));
+                    marks.tags.extend(add.iter().cloned());
+                })?;
+                done(format!("{} tagged", count(changed, "sound")))
+            }
+            Deed::Reveal => {
+                let file = paths().into_iter().next();
+                self.aside(move |desktop| file.map_or(Ok(()), |file| desktop.reveal(&file)));
+                return Ok(None);
+            }
+            Deed::Drag => {
+                let files = paths();
+                self.aside(move |desktop| desktop.drag(&files));
+                return Ok(None);
+            }
+            Deed::Open(command) => {
+                let files = paths();
+                self.aside(move |desktop| desktop.open(&command, &files));
+                return Ok(None);
+            }
+        }))
+    }
+
+    /// Does something on a thread of its own, which tells only what goes wrong.
+    fn aside(&self, what: impl FnOnce(&Desktop) -> Result<()> + Send + 'static) {
+        let (desktop, answer) = (self.desktop.clone(), Arc::clone(&self.answer));
+        std::thread::spawn(move || {
+            if let Err(error) = what(&desktop) {
+                answer(Response::Acted(failed(&error)));
+            }
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn place(&self, files: &[PathBuf], folder: &Path, placing: Placing) -> Result<Outcome> {
+        let placed = place_files(files, folder, placing, &|| self.is_over())?;
+        let verb = match placing {
+            Placing::Copy => "copied",
+            Placing::Link | Placing::HardLink => "linked",
+        };
+        let made = match placed.made.as_slice() {
+            // One may have got a number, which is worth knowing.
+            [one] => format!("{verb} to {}", printable_path(one)),
+            made => {
+                let folder = printable_path(folder);
+                format!("{verb} {} to {folder}", count(made.len(), "sound"))
+            }
+        };
+        let already = match (placed.already, placed.made.len()) {
+            (0, _) => String::new(),
+            (n, 0) if placed.failed.is_empty() => {
+                let folder = printable_path(folder);
+                return Ok(done(format!("{} in {folder} already", are(n))));
+            }
+            (n, _) => format!(", {} there already", are(n)),
+        };
+        Ok(told(format!("{made}{already}"), &placed.failed))
+    }
+
+    fn list(&self, path: &Path, subjects: &[Subject]) -> Result<Outcome> {
+        let format = ListFormat::of_path(path)?;
+        let known: Vec<(Hit, Marks)> = subjects
+            .iter()
+            .map(|subject| {
+                let hit = self.as_known(subject.hit.clone())?;
+                let marks = self.library.marks(&hit.record.content);
+                Ok((hit, marks))
+            })
+            .collect::<Result<_>>()?;
+        let list: Vec<Listed<'_>> = known
+            .iter()
+            .map(|(hit, marks)| Listed { hit, marks })
+            .collect();
+        let written = write_list(path, format, &list)?;
+        let (sounds, path) = (count(list.len(), "sound"), printable_path(&written));
+        Ok(done(format!("listed {sounds} in {path}")))
+    }
+
+    fn cut(&self, subjects: &[Subject], folder: &Path) -> Outcome {
+        let (mut made, mut failed) = (vec![], vec![]);
+        for Subject { hit, span } in subjects {
+            if self.is_over() {
+                break;
+            }
+            match cut_moment(&hit.path, *span, folder, &|| self.is_over()) {
+                Ok(path) => made.push(path),
+                Err(error) => failed.push((hit.path.clone(), format!("{error:#}"))),
+            }
+        }
+        let text = match made.as_slice() {
+            [one] => format!("cut to {}", printable_path(one)),
+            made => {
+                let folder = printable_path(folder);
+                format!("cut {} to {folder}", count(made.len(), "moment"))
+            }
+        };
+        told(text, &failed)
+    }
+
+    /// Changes marks and tells what they all are now; gives how many sounds have others.
+    fn mark(&self, subjects: &[Subject], change: impl Fn(&mut Marks)) -> Result<usize> {
+        let contents: BTreeSet<ContentHash> = subjects
+            .iter()
+            .map(|subject| Ok(self.as_known(subject.hit.clone())?.record.content))
+            .collect::<Result<_>>()?;
+        let contents: Vec<ContentHash> = contents.into_iter().collect();
+        let changed = self.library.mark(&contents, change);
+        (self.answer)(Response::Labels(self.library.all_marks()));
+        changed
+    }
+
+    /// A sound with what is known of its file now: it may have been edited since it was found, and one
+    /// that is only alike to a hit has a record of its own.
+    fn as_known(&self, hit: Hit) -> Result<Hit> {
+        let record = self.library.file(&hit.path)?;
+        Ok(match record {
+            Some(record) => Hit { record, ..hit },
+            None => hit,
+        })
+    }
+}
+
+/// `1 sound is`, `2 sounds are`.
+fn are(n: usize) -> String {
+    format!(
+        "{} {}",
+        count(n, "sound"),
+        if n == 1 { "is" } else { "are" }
+    )
+}
+
+fn done(text: String) -> Outcome {
+    Outcome {
+        text,
+        is_error: false,
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Outcome {
+    Outcome {
+        text: format!("{error:#}"),
+        is_error: true,
+    }
+}
+
+/// What was done, and with how many files what could not be done; of the first of them, why.
+fn told(text: String, failures: &[(PathBuf, String)]) -> Outcome {
+    let Some((path, reason)) = failures.first() else {
+        return done(text);
     };
-    Ok(format!(
-        "{verb} {} into {}",
-        count(done, "file"),
-        shown(folder)
-    ))
-}
-
-fn export(items: &[Item], to: &Path) -> Result<String> {
-    let extension = to
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    let list = match extension.as_str() {
-        "m3u" | "m3u8" => to_m3u(items),
-        "csv" => to_csv(items).into_bytes(),
-        "json" => to_json(items).into_bytes(),
-        _ => bail!("give the list a name that ends in .m3u, .csv or .json"),
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = printable(&name.to_string_lossy());
+    let others = match failures.len() {
+        1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
     };
-    let written = write_new(to, &list)?;
-    Ok(format!(
-        "listed {} in {}",
-        count(items.len(), "sound"),
-        shown(&written)
-    ))
+    Outcome {
+        text: format!("{name}: {reason}{others}; {text}"),
+        is_error: true,
+    }
 }
-
-/// The whole path, as a person will look for it.
-fn shown(path: &Path) -> String {
-    printable_path(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
-}
-
-/// A path with `~` at its beginning as the home directory, which no shell has put in here.
-fn at_home(path: &Path) -> Result<PathBuf> {
-    let Ok(below) = path.strip_prefix("~") else {
-        return Ok(path.to_path_buf());
-    };
-    let directories = directories::BaseDirs::new().context("there is no home directory")?;
-    Ok(directories.home_dir().join(below))
-}
-
-/// What is marked, by content.
-pub type AllMarks = BTreeMap<ContentHash, Marks>;

@@ -193,7 +193,7 @@ impl Indexer {
 }
 
 /// A path that may begin with the tilde that shells take for the home folder.
-fn from_home(path: &Path) -> PathBuf {
+pub(super) fn from_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), directories::BaseDirs::new()) {
         (Ok(below), Some(directories)) => directories.home_dir().join(below),
         _ => path.to_path_buf(),

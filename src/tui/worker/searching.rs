@@ -4,15 +4,14 @@
 //! which indexing holds only for the moment in which one file is written.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
 
 use super::slot::Slot;
 use super::{Answer, Engine, Request, Response};
-use crate::library::{Facets, Filters};
+use crate::library::{Facets, FileRecord};
 use crate::search::{Hit, SearchOptions, Searcher};
 
 /// Answers questions until the place where they wait is closed.
@@ -49,7 +48,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
         return browse(engine, request);
     }
     let options = SearchOptions {
-        filters: filters(engine, request)?,
+        filters: request.narrowing.filters(SystemTime::now())?,
         n: request.n,
         moments: request.moments,
         ..SearchOptions::default()
@@ -58,7 +57,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
 }
 
 fn count(engine: &Engine, request: &Request) -> Result<Facets> {
-    let filters = filters(engine, request)?;
+    let filters = request.narrowing.filters(SystemTime::now())?;
     let roots = engine.library.roots()?;
     // Of a single indexed folder, what is in it is worth choosing.
     let only = match roots.as_slice() {
@@ -69,26 +68,22 @@ fn count(engine: &Engine, request: &Request) -> Result<Facets> {
     engine.library.facets(&filters, top.map(PathBuf::as_path))
 }
 
-/// What may be found.
-fn filters(engine: &Engine, request: &Request) -> Result<Filters> {
-    let narrowing = &request.narrowing;
-    let mut filters = narrowing.filters(SystemTime::now())?;
-    if narrowing.asks_for_marks() {
-        let marked = engine.library.all_marks()?.into_iter();
-        let passing = marked.filter(|(_, marks)| narrowing.pass_marks(marks));
-        filters.only = Some(Arc::new(passing.map(|(content, _)| content).collect()));
-    }
-    Ok(filters)
-}
-
 /// All files in the order of their paths, as if each were found whole.
 fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
-    let filters = filters(engine, request)?;
+    let filters = request.narrowing.filters(SystemTime::now())?;
+    // Marks are conditions on contents, the others on files.
+    let contents = engine.library.passing_contents(&filters)?;
+    let passes = |path: &Path, record: &FileRecord| {
+        filters.pass(path, record)
+            && contents
+                .as_ref()
+                .is_none_or(|contents| contents.contains(&record.content))
+    };
     let files = engine.library.files_where(|_| true);
     let passing = files.filter(|file| {
         // A damaged record is told, not passed over.
         file.as_ref()
-            .map_or(true, |(path, record)| filters.pass(path, record))
+            .map_or(true, |(path, record)| passes(path, record))
     });
     let hits = passing.take(request.n).enumerate().map(|(place, file)| {
         let (path, record) = file?;

@@ -1,0 +1,129 @@
+//! The sounds that are marked, so that something can be done with all of them at once.
+//!
+//! It stands apart from the list because marks outlive it: what was marked under one query stays
+//! marked under the next, until something is done with it or the marks are dropped.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::{App, Results, Row};
+use crate::search::Hit;
+
+/// Marked sounds, in the order in which they were marked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Marked {
+    hits: Vec<Hit>,
+    paths: HashSet<PathBuf>,
+    /// The one that was marked last, where a range begins.
+    last: Option<PathBuf>,
+}
+
+impl Marked {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.hits.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.hits.is_empty()
+    }
+
+    /// True when a file is one of them.
+    pub fn contains(&self, path: &Path) -> bool {
+        self.paths.contains(path)
+    }
+
+    /// All of them.
+    pub fn hits(&self) -> &[Hit] {
+        &self.hits
+    }
+
+    fn add(&mut self, hit: Hit) {
+        self.last = Some(hit.path.clone());
+        if self.paths.insert(hit.path.clone()) {
+            self.hits.push(hit);
+        }
+    }
+
+    fn drop(&mut self, path: &Path) {
+        if self.paths.remove(path) {
+            self.hits.retain(|hit| hit.path != path);
+        }
+    }
+}
+
+/// Marks the selected sound or drops its mark, and goes on to the next.
+pub(super) fn toggle(app: &mut App) {
+    let Some(hit) = app.results.selected_hit() else {
+        return app.tell("no sound is selected");
+    };
+    if app.marked.contains(&hit.path) {
+        app.marked.drop(&hit.path);
+    } else {
+        app.marked.add(hit);
+    }
+    app.results.step(1);
+}
+
+/// Marks what lies between the sound that was marked last and the selected one, and both.
+pub(super) fn range(app: &mut App) {
+    let rows = app.results.rows();
+    let here = app.results.selected();
+    let last = app.marked.last.as_deref();
+    let is_last = |row: &Row| last.is_some() && app.results.path_of(row) == last;
+    let Some(from) = rows.iter().position(is_last) else {
+        return app.tell("mark the first sound of the range before");
+    };
+    let between = from.min(here)..=from.max(here);
+    let hits: Vec<Hit> = rows[between]
+        .iter()
+        .filter_map(|row| app.results.hit_of(row))
+        .collect();
+    hits.into_iter().for_each(|hit| app.marked.add(hit));
+}
+
+/// Marks all that is listed; drops all marks when it is all marked.
+pub(super) fn all(app: &mut App) {
+    let rows = app.results.rows().iter();
+    let listed: Vec<Hit> = rows.filter_map(|row| app.results.hit_of(row)).collect();
+    if listed.iter().all(|hit| app.marked.contains(&hit.path)) {
+        return none(app);
+    }
+    listed.into_iter().for_each(|hit| app.marked.add(hit));
+}
+
+/// Drops all marks.
+pub(super) fn none(app: &mut App) {
+    app.marked = Marked::default();
+}
+
+impl Results {
+    /// The selected row as a hit: of a file that is alike to one, that file in the hit's place.
+    pub fn selected_hit(&self) -> Option<Hit> {
+        self.hit_of(self.rows().get(self.selected())?)
+    }
+
+    fn hit_of(&self, row: &Row) -> Option<Hit> {
+        let path = self.path_of(row)?.to_path_buf();
+        match *row {
+            Row::Hit(place) => self.hits().get(place).cloned(),
+            Row::Alike(place, _) => self.hits().get(place).map(|hit| Hit {
+                path,
+                alike: vec![],
+                ..hit.clone()
+            }),
+        }
+    }
+
+    /// The file of a row.
+    fn path_of(&self, row: &Row) -> Option<&Path> {
+        match *row {
+            Row::Hit(place) => self.hits().get(place).map(|hit| hit.path.as_path()),
+            Row::Alike(place, other) => {
+                let alike = &self.hits().get(place)?.alike;
+                alike.get(other).map(PathBuf::as_path)
+            }
+        }
+    }
+}
