@@ -35,6 +35,12 @@ const LATENCY_US: c_uint = 50_000;
 /// Rates in the order in which they are tried, and whether ALSA may convert.
 const RATES: [(c_uint, c_int); 3] = [(48_000, 0), (44_100, 0), (48_000, 1)];
 
+/// Linux's error numbers (`errno-base.h`), negative as ALSA gives them.
+const NO_ENTRY: c_int = -2;
+const NO_DEVICE_OR_ADDRESS: c_int = -6;
+const BUSY: c_int = -16;
+const NO_DEVICE: c_int = -19;
+
 /// Failed writes in a row, each recovered from, after which the device is taken for gone.
 const MAX_RECOVERIES: usize = 5;
 
@@ -152,7 +158,13 @@ impl Functions {
         if code < 0 { Err(code) } else { Ok(pcm) }
     }
 
+    /// What an error code says of a device.
     fn text(&self, code: c_int) -> String {
+        match code {
+            NO_ENTRY | NO_DEVICE_OR_ADDRESS | NO_DEVICE => return "there is no such device".into(),
+            BUSY => return "another program holds the device".into(),
+            _ => {}
+        }
         #[expect(unsafe_code, reason = "a call into a C library")]
         // SAFETY: `snd_strerror` takes any number and gives a text that is never freed.
         unsafe {

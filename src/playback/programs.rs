@@ -46,12 +46,19 @@ fn arguments(player: &str) -> &'static [&'static str] {
             "--format=FLOAT_LE",
             "--buffer-time=100000",
         ],
-        // A WAV header says what the options of their many versions would.
+        // A WAV header says what the options of its many versions would; without the limits it waits
+        // for more of the stream than is ever ahead.
         "ffplay" => &[
             "-nodisp",
             "-autoexit",
             "-loglevel",
             "quiet",
+            "-f",
+            "wav",
+            "-probesize",
+            "64",
+            "-analyzeduration",
+            "0",
             "-fflags",
             "nobuffer",
             "-i",
@@ -63,6 +70,10 @@ fn arguments(player: &str) -> &'static [&'static str] {
             "--no-config",
             "--cache=no",
             "--audio-buffer=0.05",
+            "--demuxer=rawaudio",
+            "--demuxer-rawaudio-rate=48000",
+            "--demuxer-rawaudio-channels=2",
+            "--demuxer-rawaudio-format=floatle",
             "-",
         ],
     }
@@ -70,7 +81,7 @@ fn arguments(player: &str) -> &'static [&'static str] {
 
 /// Whether a player wants a WAV header before the samples.
 fn wants_header(player: &str) -> bool {
-    !matches!(player, "pw-play" | "paplay" | "aplay")
+    player == "ffplay"
 }
 
 /// The header of a WAV stream without an end: 32-bit floats (format 3 of RFC 2361), the lengths at
