@@ -13,7 +13,7 @@ use soundseek_index::{Config, Space, Vector};
 
 use crate::audio::SegmentPlan;
 use crate::mel::{LogMel, LogMelExtractor, Scratch};
-use crate::model::{Checkpoint, ClapModel, Device};
+use crate::model::{Checkpoint, ClapModel, Device, LoadOptions};
 
 /// How many texts' vectors are remembered. A vector is 2 KiB at most, so this is at most 1 MiB.
 const REMEMBERED_TEXTS: usize = 512;
@@ -27,18 +27,19 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Loads a checkpoint for a device.
+    /// Loads a checkpoint; a [`Device`] alone stands for itself and the defaults.
     ///
     /// # Errors
     ///
     /// When the checkpoint is missing, damaged or of a kind that cannot be computed; the text names
     /// the file and what to do.
-    pub fn load(checkpoint: &Checkpoint, device: Device) -> Result<Embedder> {
-        let model = ClapModel::load(checkpoint, device)?;
+    pub fn load(checkpoint: &Checkpoint, options: impl Into<LoadOptions>) -> Result<Embedder> {
+        let options = options.into();
+        let model = ClapModel::load(checkpoint, options)?;
         let extractor = LogMelExtractor::new(model.mel_config())?;
         Ok(Embedder {
             model,
-            device,
+            device: options.device,
             extractor,
             texts: Mutex::new(HashMap::new()),
         })

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
+use soundseek::model::Precision;
 use soundseek::notation;
 
 /// Find sounds by what they sound like.
@@ -49,6 +50,9 @@ pub struct Common {
     /// Where the model runs: auto, cpu, cuda[:N] or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
+    /// What the processor multiplies in: f32, bf16 (if it can) or int8, each faster than the one before
+    #[arg(long, global = true, value_name = "PRECISION", default_value = "f32")]
+    pub precision: Precision,
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,

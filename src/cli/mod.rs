@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser};
 use soundseek::display::{printable, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::library::Library;
-use soundseek::model::{Checkpoint, DeviceChoice};
+use soundseek::model::{Checkpoint, DeviceChoice, LoadOptions};
 
 use args::{Command, CommandLine, Common};
 
@@ -116,19 +116,31 @@ fn open_existing_library(common: &Common) -> Result<Library> {
 }
 
 fn load_model(common: &Common) -> Result<Embedder> {
-    let (device, _) = common.device.parse::<DeviceChoice>()?.resolve();
+    let (options, _) = load_options(common)?;
     let checkpoint = match common.model.to_str() {
         Some("builtin" | "") => Checkpoint::BuiltIn,
         _ => Checkpoint::Folder(common.model.clone()),
     };
-    Embedder::load(&checkpoint, device)
+    Embedder::load(&checkpoint, options)
 }
 
-/// Says that the processor computes, and why, where a person waits for it.
+/// How the model is computed, and lines that say what was asked for and is not to be had.
+fn load_options(common: &Common) -> Result<(LoadOptions, Vec<String>)> {
+    let (device, no_device) = common.device.parse::<DeviceChoice>()?.resolve();
+    let (precision, no_precision) = common.precision.resolve(device);
+    let options = LoadOptions {
+        precision,
+        ..LoadOptions::from(device)
+    };
+    Ok((options, no_device.into_iter().chain(no_precision).collect()))
+}
+
+/// Says what computes the model where that is not what was asked for, and why, where a person waits
+/// for it.
 fn tell_device(common: &Common) -> Result<()> {
-    let (_, fallback) = common.device.parse::<DeviceChoice>()?.resolve();
-    if let Some(fallback) = fallback.filter(|_| !common.quiet) {
-        complain(&fallback);
+    let (_, fallbacks) = load_options(common)?;
+    for fallback in fallbacks.iter().filter(|_| !common.quiet) {
+        complain(fallback);
     }
     Ok(())
 }

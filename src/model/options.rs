@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Device;
+use super::{Device, cpu};
 
 /// The numbers that the large layers are multiplied in; everything else is always 32-bit floats.
 ///
@@ -77,6 +77,25 @@ impl FromStr for Precision {
     }
 }
 
+impl Precision {
+    /// What `device` computes when asked for this and, where that is something else, a line that
+    /// says why.
+    pub fn resolve(self, device: Device) -> (Precision, Option<String>) {
+        let because = |why| Some(format!("computing in f32, not {self}: {why}"));
+        match self {
+            Precision::F32 => (self, None),
+            _ if device != Device::Cpu => (
+                Precision::F32,
+                because("smaller numbers are for the processor"),
+            ),
+            Precision::Bf16 if !cpu::has_bf16() => {
+                (Precision::F32, because("this processor has no bfloat16"))
+            }
+            _ => (self, None),
+        }
+    }
+}
+
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -84,5 +103,38 @@ impl fmt::Display for Precision {
             Precision::Bf16 => "bf16",
             Precision::Int8 => "int8",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precision_names_parse_as_they_are_shown() {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+        for bad in ["", "F32", "fp16", "int4"] {
+            assert!(bad.parse::<Precision>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn smaller_numbers_are_for_the_processor_and_a_fallback_says_why() {
+        assert_eq!(
+            Precision::F32.resolve(Device::Cuda(0)),
+            (Precision::F32, None)
+        );
+        assert_eq!(
+            Precision::Int8.resolve(Device::Cpu),
+            (Precision::Int8, None)
+        );
+        let (precision, line) = Precision::Int8.resolve(Device::Metal);
+        assert_eq!(precision, Precision::F32);
+        assert_eq!(
+            line.as_deref(),
+            Some("computing in f32, not int8: smaller numbers are for the processor")
+        );
     }
 }
