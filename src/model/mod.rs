@@ -32,7 +32,7 @@ pub use tokens::TextTokenizer;
 
 use crate::mel::{LogMel, MelConfig};
 use audio::AudioEncoder;
-use cpu::AudioTower;
+use cpu::{AudioTower, TextTower};
 use text::TextEncoder;
 use weights::Weights;
 
@@ -65,7 +65,7 @@ pub struct ClapModel {
     options: LoadOptions,
     logit_scale_audio: f32,
     logit_scale_text: f32,
-    text: OnceLock<TextEncoder>,
+    text: OnceLock<Text>,
     audio: OnceLock<Audio>,
     building: Mutex<()>,
     fingerprint: OnceLock<String>,
@@ -78,6 +78,12 @@ type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor);
 enum Audio {
     Fast(Box<AudioTower>),
     Reference(Box<AudioEncoder>),
+}
+
+/// The text encoder of the chosen implementation.
+enum Text {
+    Fast(Box<TextTower>),
+    Reference(Box<TextEncoder>),
 }
 
 impl ClapModel {
@@ -284,8 +290,19 @@ impl ClapModel {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        let encoder = self.encoder(&self.text, |vb| TextEncoder::load(vb, &self.config))?;
-        self.checked(host_rows(&encoder.forward(tokens, visit)?)?, "text")
+        let encoder = self.encoder(&self.text, |vb| {
+            let (config, precision) = (&self.config, self.options.precision);
+            Ok(if self.is_fast() {
+                Text::Fast(Box::new(TextTower::load(vb, precision, config)?))
+            } else {
+                Text::Reference(Box::new(TextEncoder::load(vb, config)?))
+            })
+        })?;
+        let rows = match encoder {
+            Text::Fast(tower) => tower.forward(tokens, visit)?,
+            Text::Reference(encoder) => host_rows(&encoder.forward(tokens, visit)?)?,
+        };
+        self.checked(rows, "text")
     }
 
     fn embed_audio(

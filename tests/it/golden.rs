@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use candle_core::{DType, Device as CandleDevice, Tensor};
 use soundseek::mel::{LogMel, LogMelExtractor, Scratch};
 use soundseek::model::{
-    Backend, Checkpoint, ClapModel, Device, LoadOptions, TextConfig, TextTokenizer,
+    Backend, Checkpoint, ClapModel, Device, LoadOptions, Precision, TextConfig, TextTokenizer,
 };
 
 const STAGE_TOLERANCE: f32 = 5e-5;
@@ -276,6 +276,34 @@ fn audio_embeddings_equal_the_references() {
 }
 
 #[test]
+fn smaller_numbers_stay_near_the_floats() {
+    let load = |precision| {
+        let options = LoadOptions {
+            precision,
+            ..LoadOptions::from(Device::Cpu)
+        };
+        ClapModel::load(&Checkpoint::BuiltIn, options).unwrap()
+    };
+    let exact = load(Precision::F32);
+    let extractor = LogMelExtractor::new(exact.mel_config()).unwrap();
+    let rate = exact.mel_config().sample_rate_hz;
+    let clips: Vec<LogMel> = soundseek::demo::sounds()
+        .iter()
+        .step_by(6)
+        .map(|sound| extractor.extract(&sound.render(rate), &mut Scratch::default()))
+        .collect();
+    let expected = exact.audio_embeddings(&clips).unwrap();
+    // What makes vectors of all precisions comparable; where there is no bfloat16 it is floats.
+    for (precision, least) in [(Precision::Bf16, 0.9995), (Precision::Int8, 0.998)] {
+        let found = load(precision).audio_embeddings(&clips).unwrap();
+        let dot = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let cosines: f32 = found.iter().zip(&expected).map(dot).sum();
+        let mean = cosines / clips.len() as f32;
+        assert!(mean >= least, "{precision}: {mean}");
+    }
+}
+
+#[test]
 fn a_short_clip_marked_longer_is_fused_with_itself_as_the_reference_does() {
     let golden = Golden::fused();
     let model = golden.model();
@@ -311,8 +339,13 @@ fn a_batch_of_clips_embeds_as_its_clips_alone() {
 
 #[test]
 fn text_stages_and_embeddings_equal_the_references() {
-    for golden in [Golden::unfused(), Golden::fused()] {
-        let model = golden.model();
+    for (golden, backend) in [
+        (Golden::unfused(), Backend::Fast),
+        (Golden::unfused(), Backend::Reference),
+        (Golden::fused(), Backend::Fast),
+        (Golden::fused(), Backend::Reference),
+    ] {
+        let model = golden.model_by(backend);
         let tokens = golden.tokens();
         let embeddings = model.token_embeddings(&tokens).unwrap().concat();
         assert_close(
@@ -332,7 +365,15 @@ fn text_stages_and_embeddings_equal_the_references() {
                 "pooled" => (value.clone(), "text.pooled"),
                 _ => return,
             };
-            assert_close(name, &flat(&value), &golden.floats(name), STAGE_TOLERANCE);
+            let mut expected = golden.floats(name);
+            if name == "text.layer.1" && backend == Backend::Fast {
+                // It computes nothing behind a text's end, and shows 0 there.
+                let width = expected.len() / (5 * 12);
+                for (text, ids) in expected.chunks_mut(12 * width).zip(&tokens) {
+                    text[width * ids.len().min(12)..].fill(0.0);
+                }
+            }
+            assert_close(name, &flat(&value), &expected, STAGE_TOLERANCE);
             seen += 1;
         };
         model.text_stages(&tokens, &mut check).unwrap();

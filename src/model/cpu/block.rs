@@ -10,15 +10,13 @@ use candle_nn::VarBuilder;
 
 use super::super::audio::{offset_index, shift_mask};
 use super::super::{AudioConfig, Precision};
+use super::attention::{Attention, FAR_BELOW, score_stride};
 use super::kernels::{Activation, Kernels, Narrowed};
 use super::linear::{Affine, Linear, Norm, activation, affine};
 use super::matrix::Matrix;
 
 /// Tokens of a group: enough to use a panel of weights often, few enough for the second cache.
 const GROUP: usize = 128;
-
-/// What biases beyond the last token are: nothing is left of them after the softmax.
-const FAR_BELOW: f32 = -1e30;
 
 /// `ClapAudioLayer`.
 pub(super) struct Block {
@@ -47,8 +45,7 @@ pub(super) struct Workspace {
     pub narrowed: Narrowed,
     pub at: Vec<usize>,
     projected: Matrix,
-    keys: Matrix,
-    scores: Matrix,
+    attention: Attention,
     mixed: Matrix,
     hidden: Matrix,
 }
@@ -131,8 +128,17 @@ impl Block {
             .apply(kernels, &work.rows, &mut work.narrowed, &mut work.projected);
         work.mixed.shape(count, channels);
         for (i, row) in (0..count).step_by(self.tokens).enumerate() {
+            let size = self.tokens * score_stride(self.tokens);
             let mask = self.masked[first_window + i];
-            self.attend(kernels, work, row, channels, mask);
+            work.attention.forward(
+                kernels,
+                &work.projected,
+                &mut work.mixed,
+                (row, self.tokens),
+                self.heads,
+                |head| &self.bias[head * size..][..size],
+                mask.map(|mask| &self.masks[mask * size..][..size]),
+            );
         }
         self.attended
             .add(kernels, &work.mixed, &mut work.narrowed, x, &work.at);
@@ -141,52 +147,6 @@ impl Block {
             .apply(kernels, &work.rows, &mut work.narrowed, &mut work.hidden);
         self.output
             .add(kernels, &work.hidden, &mut work.narrowed, x, &work.at);
-    }
-
-    /// Attention of the window whose tokens are the rows from `row` on: scores, bias, mask, softmax
-    /// and product, head by head, in the first cache.
-    fn attend(
-        &self,
-        kernels: &Kernels,
-        work: &mut Workspace,
-        row: usize,
-        channels: usize,
-        mask: Option<usize>,
-    ) {
-        let (tokens, width) = (self.tokens, channels / self.heads);
-        work.scores.shape(tokens, tokens);
-        let size = tokens * work.scores.stride();
-        let mask = mask.map(|mask| &self.masks[mask * size..][..size]);
-        work.keys.shape(width, tokens);
-        let (start, stride) = (row * work.projected.stride(), work.projected.stride());
-        for head in 0..self.heads {
-            let query = start + head * width;
-            let (key, value) = (query + channels, query + 2 * channels);
-            for j in 0..tokens {
-                let at = key + j * stride;
-                let to_stride = work.keys.stride();
-                let to = &mut work.keys.numbers_mut()[j..];
-                let from = &work.projected.numbers()[at..at + width];
-                for (to, &from) in to.iter_mut().step_by(to_stride).zip(from) {
-                    *to = from;
-                }
-            }
-            kernels.multiply_parts(
-                (tokens, width, tokens),
-                (&work.projected, query),
-                (&work.keys, 0),
-                (&mut work.scores, 0),
-            );
-            let bias = &self.bias[head * size..][..size];
-            kernels.softmax(&mut work.scores, bias, mask);
-            let to = row * work.mixed.stride() + head * width;
-            kernels.multiply_parts(
-                (tokens, tokens, width),
-                (&work.scores, 0),
-                (&work.projected, value),
-                (&mut work.mixed, to),
-            );
-        }
     }
 }
 
@@ -202,13 +162,6 @@ fn places(side: usize, window: usize, shift: usize) -> Vec<usize> {
         }
     }
     places
-}
-
-/// The distance between two rows of a window's scores, as [`Matrix`] has it.
-fn score_stride(tokens: usize) -> usize {
-    let mut scores = Matrix::default();
-    scores.shape(tokens, tokens);
-    scores.stride()
 }
 
 /// The bias table (offsets, heads) laid out as scores: (heads, tokens, stride).

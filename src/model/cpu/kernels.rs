@@ -10,6 +10,7 @@
     reason = "vectors are loaded through pointers, and features are checked at run time"
 )]
 
+mod dots;
 mod product;
 mod rows;
 
@@ -18,6 +19,7 @@ use std::sync::LazyLock;
 use super::linear::Norm;
 use super::matrix::Matrix;
 use super::simd::Simd;
+use dots::Dots;
 pub(super) use product::{Activation, panels};
 use product::{Bytes, Levels, Product, Singles, Target, product};
 pub(super) use rows::Function;
@@ -38,6 +40,7 @@ pub(super) struct Kernels {
     pub halves: Option<Multiply>,
     /// Products of bytes.
     pub bytes: Multiply,
+    dots: unsafe fn(&Dots),
     normalise: unsafe fn(&Normalise),
     softmax: unsafe fn(&Softmax),
     apply: unsafe fn(Function, *mut f32, usize),
@@ -49,6 +52,7 @@ pub(super) struct Kernels {
 #[derive(Clone, Copy)]
 pub(super) struct Multiply {
     pub lanes: usize,
+    pub widest_panel: usize,
     run: unsafe fn(&Product),
 }
 
@@ -99,14 +103,19 @@ pub(super) fn bfloat16(x: f32) -> u16 {
 
 /// The loops of one instruction set, each function compiled with its features.
 macro_rules! compiled {
-    ($module:ident, $proof:expr, $lanes:expr $(, #[$features:meta])?) => {
+    ($module:ident, $proof:expr, $set:ty $(, #[$features:meta])?) => {
         mod $module {
             use super::*;
-            pub(super) const LANES: usize = $lanes;
+            pub(super) const LANES: usize = <$set as Simd>::LANES;
+            pub(super) const WIDEST_PANEL: usize = <$set as Simd>::WIDEST_PANEL;
             $(#[$features])?
             pub(super) unsafe fn singles(p: &Product) {
                 // SAFETY: the caller's promise, here and below.
                 unsafe { product::<_, Singles>($proof, p) }
+            }
+            $(#[$features])?
+            pub(super) unsafe fn dots(d: &Dots) {
+                unsafe { dots::dots($proof, d) }
             }
             $(#[$features])?
             pub(super) unsafe fn normalise(n: &Normalise) {
@@ -140,10 +149,12 @@ macro_rules! table {
             lanes: $module::LANES,
             singles: Multiply {
                 lanes: $module::LANES,
+                widest_panel: $module::WIDEST_PANEL,
                 run: $module::singles,
             },
             halves: $halves,
             bytes: $bytes,
+            dots: $module::dots,
             normalise: $module::normalise,
             softmax: $module::softmax,
             apply: $module::apply,
@@ -154,7 +165,7 @@ macro_rules! table {
 }
 
 use super::simd::portable::Portable;
-compiled!(portable, Portable, <Portable as Simd>::LANES);
+compiled!(portable, Portable, Portable);
 
 unsafe fn portable_bytes(p: &Product) {
     // SAFETY: the caller's promise.
@@ -163,13 +174,14 @@ unsafe fn portable_bytes(p: &Product) {
 
 const PORTABLE_BYTES: Multiply = Multiply {
     lanes: portable::LANES,
+    widest_panel: portable::WIDEST_PANEL,
     run: portable_bytes,
 };
 
 #[cfg(target_arch = "aarch64")]
 use super::simd::neon::Neon;
 #[cfg(target_arch = "aarch64")]
-compiled!(neon, Neon, <Neon as Simd>::LANES);
+compiled!(neon, Neon, Neon);
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn neon_bytes(p: &Product) {
@@ -183,14 +195,14 @@ use super::simd::x86::{Avx2, Avx512};
 compiled!(
     avx2,
     Avx2::new(),
-    <Avx2 as Simd>::LANES,
+    Avx2,
     #[target_feature(enable = "avx2,fma")]
 );
 #[cfg(target_arch = "x86_64")]
 compiled!(
     avx512,
     Avx512::new(),
-    <Avx512 as Simd>::LANES,
+    Avx512,
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 );
 
@@ -225,6 +237,7 @@ fn available() -> Vec<Kernels> {
     }
     let bytes = Multiply {
         lanes: avx2::LANES,
+        widest_panel: avx2::WIDEST_PANEL,
         run: avx2_bytes,
     };
     if is_x86_feature_detected!("avx512f")
@@ -234,11 +247,13 @@ fn available() -> Vec<Kernels> {
     {
         let halves = is_x86_feature_detected!("avx512bf16").then_some(Multiply {
             lanes: avx512::LANES,
+            widest_panel: avx512::WIDEST_PANEL,
             run: avx512_halves,
         });
         let bytes = if is_x86_feature_detected!("avx512vnni") {
             Multiply {
                 lanes: avx512::LANES,
+                widest_panel: avx512::WIDEST_PANEL,
                 run: avx512_bytes,
             }
         } else {
@@ -255,6 +270,7 @@ fn available() -> Vec<Kernels> {
 fn available() -> Vec<Kernels> {
     let bytes = Multiply {
         lanes: neon::LANES,
+        widest_panel: neon::WIDEST_PANEL,
         run: neon_bytes,
     };
     vec![
@@ -376,6 +392,27 @@ impl Kernels {
         };
         // SAFETY: the lengths were checked above; `self` has only what this processor can run.
         unsafe { (self.singles.run)(&product) }
+    }
+
+    /// All rows of `x` times weights as they are stored, a row for each of `bias`'s outputs, plus
+    /// `bias`, into a matrix that takes the results' shape. Fastest for few rows.
+    pub fn multiply_rows(&self, x: &Matrix, weights: &[f32], bias: &[f32], to: &mut Matrix) {
+        let (width, columns) = (x.width(), bias.len());
+        to.shape(x.rows(), columns);
+        assert!(weights.len() >= columns * width);
+        let dots = Dots {
+            rows: x.rows(),
+            width,
+            columns,
+            a: x.numbers().as_ptr(),
+            a_stride: x.stride(),
+            b: weights.as_ptr(),
+            bias: bias.as_ptr(),
+            to_stride: to.stride(),
+            to: to.numbers_mut().as_mut_ptr(),
+        };
+        // SAFETY: the lengths were checked above; `self` has only what this processor can run.
+        unsafe { (self.dots)(&dots) }
     }
 
     /// Layer normalisation of rows of `from`, row `r` from number `at[r]` on, into the first rows

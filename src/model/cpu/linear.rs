@@ -134,7 +134,7 @@ impl Linear {
         words.shape(1, vectors * with.lanes * depth);
         let mut rest = words.words_mut();
         let mut first = 0;
-        for width in panels(vectors) {
+        for width in panels(vectors, with.widest_panel) {
             let columns = width * with.lanes;
             let panel;
             (panel, rest) = rest.split_at_mut(columns * depth);

@@ -4,8 +4,10 @@
 //! they are read, kernels for each instruction set chosen at run time, steps joined so that what
 //! lies between them stays in the cache. The candle encoders say what is computed; these are
 //! compared with them, stage by stage. From the inside out: `simd` (vectors), `kernels` (loops),
-//! `matrix` and `linear` (data), `block`, `fusion`, `projection`, `audio` (the network).
+//! `matrix` and `linear` (data), `attention`, `block`, `fusion`, `projection`, `audio` and `text` (the
+//! networks).
 
+mod attention;
 mod audio;
 mod block;
 mod fusion;
@@ -16,8 +18,15 @@ mod projection;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub(super) use audio::AudioTower;
+pub(super) use text::TextTower;
+
+/// Whether the processor has instructions for bfloat16.
+pub(super) fn has_bf16() -> bool {
+    kernels::Kernels::fastest().halves.is_some()
+}
 
 /// The name of the instruction set that the processor is used by.
 pub fn instruction_set() -> &'static str {

@@ -23,8 +23,9 @@ pub(super) trait Simd: Copy {
     type Words: Copy;
     /// Numbers in a vector.
     const LANES: usize;
-    /// Whether there are 32 registers, enough for a tile of eight rows and three vectors.
-    const MANY_REGISTERS: bool;
+    /// Vectors of a panel of packed weights at most: three where there are thirty-two registers, two
+    /// where there are sixteen.
+    const WIDEST_PANEL: usize;
 
     fn splat(self, x: f32) -> Self::Floats;
     unsafe fn load(self, from: *const f32) -> Self::Floats;

@@ -128,6 +128,22 @@ fn products_of_floats_equal_sums_in_double_precision() {
 }
 
 #[test]
+fn products_with_weights_as_they_are_stored_equal_sums_in_double_precision() {
+    for kernels in Kernels::available() {
+        for (seed, shape) in SHAPES.into_iter().enumerate() {
+            let (x, affine) = example(seed as u64, shape);
+            let mut to = Matrix::default();
+            kernels.multiply_rows(&x, &affine.weight, &affine.bias, &mut to);
+            for (found, (exact, size)) in numbers(&to).iter().zip(exact(&x, &affine, |x| x)) {
+                let tolerance = 8.0 * f64::from(f32::EPSILON) * size;
+                let off = (f64::from(*found) - exact).abs();
+                assert!(off <= tolerance, "{}, {shape:?}: {off}", kernels.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn activations_finish_a_product_and_residuals_are_added_where_they_belong() {
     for kernels in Kernels::available() {
         for (seed, shape) in SHAPES.into_iter().enumerate() {

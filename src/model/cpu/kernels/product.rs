@@ -1,8 +1,8 @@
 //! The matrix product: a block of rows times packed weights, finished in registers.
 //!
 //! One loop serves three number formats, because a step of each takes one 32-bit word of a row and
-//! a vector of words of the other matrix: one float, two bfloat16 or four bytes. A tile of up to
-//! eight rows and three vectors stays in registers while it runs down the depth; bias, activation
+//! a vector of words of the other matrix: one float, two bfloat16 or four bytes. A tile of eight rows
+//! and three vectors, or six and two, stays in registers while it runs down the depth; bias, activation
 //! and residual are applied before it is stored, so that no result is read again.
 
 #![expect(
@@ -66,9 +66,9 @@ pub(super) struct Product {
 }
 
 /// How many vectors each panel of `vectors` vectors has: as few panels as there can be, each of at
-/// most three vectors, of nearly equal widths.
-pub(in super::super) fn panels(vectors: usize) -> impl Iterator<Item = usize> {
-    let count = vectors.div_ceil(3);
+/// most `widest` vectors, of nearly equal widths.
+pub(in super::super) fn panels(vectors: usize, widest: usize) -> impl Iterator<Item = usize> {
+    let count = vectors.div_ceil(widest);
     (0..count).map(move |i| (i + 1) * vectors / count - i * vectors / count)
 }
 
@@ -171,13 +171,13 @@ impl<S: Simd> Format<S> for Bytes {
 #[inline(always)]
 pub(super) unsafe fn product<S: Simd, F: Format<S>>(s: S, p: &Product) {
     let mut column = 0;
-    for width in panels(p.columns.div_ceil(S::LANES)) {
+    for width in panels(p.columns.div_ceil(S::LANES), S::WIDEST_PANEL) {
         let (b, stride) = match p.b_stride {
             Some(stride) => (p.b.add(column), stride),
             None => (p.b.add(column * p.depth), width * S::LANES),
         };
         match width {
-            3 => panel::<S, F, 3>(s, p, column, b, stride),
+            3 if S::WIDEST_PANEL == 3 => panel::<S, F, 3>(s, p, column, b, stride),
             2 => panel::<S, F, 2>(s, p, column, b, stride),
             _ => panel::<S, F, 1>(s, p, column, b, stride),
         }
@@ -194,15 +194,25 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     stride: usize,
 ) {
     let mut row = 0;
-    if S::MANY_REGISTERS {
+    // Twenty-four sums in thirty-two registers, twelve in sixteen.
+    if S::WIDEST_PANEL == 3 {
         while row + 8 <= p.rows {
             tile::<S, F, 8, V>(s, p, row, column, b, stride);
             row += 8;
         }
-    }
-    while row + 4 <= p.rows {
-        tile::<S, F, 4, V>(s, p, row, column, b, stride);
-        row += 4;
+        while row + 4 <= p.rows {
+            tile::<S, F, 4, V>(s, p, row, column, b, stride);
+            row += 4;
+        }
+    } else {
+        while row + 6 <= p.rows {
+            tile::<S, F, 6, V>(s, p, row, column, b, stride);
+            row += 6;
+        }
+        while row + 2 <= p.rows {
+            tile::<S, F, 2, V>(s, p, row, column, b, stride);
+            row += 2;
+        }
     }
     while row < p.rows {
         tile::<S, F, 1, V>(s, p, row, column, b, stride);
@@ -243,11 +253,17 @@ unsafe fn tile<S: Simd, F: Format<S>, const R: usize, const V: usize>(
             }
         }
     }
+    // In two steps: the second is too long to be unrolled, and sums with a variable index would be
+    // kept in memory all the way.
+    let mut values = [[s.splat(0.0); V]; R];
     for i in 0..R {
         for j in 0..V {
-            let at = column + j * S::LANES;
-            let value = F::value(s, p, row + i, at, sums[i][j]);
-            finish(s, p, row + i, at, value);
+            values[i][j] = F::value(s, p, row + i, column + j * S::LANES, sums[i][j]);
+        }
+    }
+    for i in 0..R {
+        for j in 0..V {
+            finish(s, p, row + i, column + j * S::LANES, values[i][j]);
         }
     }
 }

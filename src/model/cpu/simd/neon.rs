@@ -26,7 +26,7 @@ impl Simd for Neon {
     type Floats = float32x4_t;
     type Words = uint32x4_t;
     const LANES: usize = 4;
-    const MANY_REGISTERS: bool = true;
+    const WIDEST_PANEL: usize = 3;
 
     instructions! {
         add(a, b) = vaddq_f32;

@@ -18,7 +18,7 @@ impl Simd for Portable {
     type Floats = [f32; LANES];
     type Words = [u32; LANES];
     const LANES: usize = LANES;
-    const MANY_REGISTERS: bool = false;
+    const WIDEST_PANEL: usize = 2;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::Floats {

@@ -47,7 +47,7 @@ impl Simd for Avx2 {
     type Floats = __m256;
     type Words = __m256i;
     const LANES: usize = 8;
-    const MANY_REGISTERS: bool = false;
+    const WIDEST_PANEL: usize = 2;
 
     instructions! {
         add(a, b) = _mm256_add_ps;
@@ -181,7 +181,7 @@ impl Simd for Avx512 {
     type Floats = __m512;
     type Words = __m512i;
     const LANES: usize = 16;
-    const MANY_REGISTERS: bool = true;
+    const WIDEST_PANEL: usize = 3;
 
     instructions! {
         add(a, b) = _mm512_add_ps;
