@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::LoadError;
+use super::digests::Digests;
 
 /// `config.json`, the architecture.
 pub(super) const CONFIG: &str = "config.json";
@@ -165,23 +166,22 @@ impl Checkpoint {
         };
         let mut whole = blake3::Hasher::new();
         whole.update(&preprocessing_version.to_le_bytes());
+        let digests = Digests::of_this_user();
         for name in [CONFIG, PREPROCESSOR, weights].iter().chain(tokenizer) {
-            let mut one = blake3::Hasher::new();
-            match self.find(name) {
-                None => {}
-                Some(File::BuiltIn(bytes)) => {
-                    one.update(bytes);
-                }
+            let one = match self.find(name) {
+                None => blake3::hash(&[]),
+                Some(File::BuiltIn(bytes)) => blake3::hash(bytes),
                 Some(File::OnDisk(path)) => {
-                    one.update_mmap(&path)
+                    digests
+                        .digest(&path)
                         .map_err(|source| LoadError::Unreadable {
                             file: self.path_of(name),
                             source,
-                        })?;
+                        })?
                 }
-            }
+            };
             whole.update(name.as_bytes());
-            whole.update(one.finalize().as_bytes());
+            whole.update(one.as_bytes());
         }
         Ok(whole.finalize())
     }

@@ -10,6 +10,7 @@ mod checkpoint;
 mod config;
 mod cpu;
 mod device;
+mod digests;
 mod error;
 mod fusion;
 mod options;
@@ -137,7 +138,8 @@ impl ClapModel {
 
     /// Identifies what decides an embedding's value: BLAKE3, in hexadecimal, of weights,
     /// configurations, tokenizer and [`PREPROCESSING_VERSION`]. Embeddings are comparable only
-    /// under one fingerprint. The first call reads the whole weight file.
+    /// under one fingerprint. The first call reads the whole weight file, unless its digest is
+    /// remembered from an earlier run of the program.
     ///
     /// # Errors
     /// [`LoadError::Unreadable`] if a file has gone since it was loaded.
