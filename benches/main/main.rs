@@ -7,6 +7,7 @@
 mod decode;
 mod features;
 mod ingest;
+mod made_up;
 mod query;
 mod tower;
 
