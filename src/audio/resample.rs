@@ -4,6 +4,8 @@
 //! filter's delay is removed, the tail comes out at the end, and sample 0 of the output is the
 //! same instant as sample 0 of the input. It knows nothing of files or segments.
 
+use std::cell::RefCell;
+
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 
@@ -49,6 +51,15 @@ pub struct Resampler {
     produced: u64,
 }
 
+/// How many unused blocks a thread keeps. A library has few rates, and a block takes about 1 MiB.
+const MOST_IDLE: usize = 4;
+
+thread_local! {
+    /// Blocks of resamplers that are done, with their rates: making one plans four transforms and
+    /// computes a filter, which takes longer than resampling a one-shot.
+    static IDLE: RefCell<Vec<((u64, u64), Block)>> = const { RefCell::new(Vec::new()) };
+}
+
 #[derive(Debug)]
 struct Block {
     fft: Fft<f32>,
@@ -70,36 +81,11 @@ impl Resampler {
                 return Err(RateError { rate_hz });
             }
         }
-        let block = (from_hz != to_hz).then(|| {
-            let (from, to) = bounded_fraction(u64::from(from_hz), u64::from(to_hz), MAX_TERM);
-            // An even number of periods keeps the filter's centre, half a block in, on a whole
-            // sample at both rates.
-            let periods = BLOCK_FRAMES
-                .div_ceil(from.min(to) as usize)
-                .next_multiple_of(2);
-            let (from, to) = (from as usize, to as usize);
-            let fft = Fft::new_custom(
-                from,
-                to,
-                periods * from,
-                1,
-                1,
-                WindowFunction::BlackmanHarris2,
-                FixedSync::Both,
-            )
-            .expect("both rates and the chunk are positive");
-            let (frames_in, frames_out) = (fft.input_frames_next(), fft.output_frames_next());
-            Block {
-                delay_left: fft.output_delay(),
-                fft,
-                input: Vec::with_capacity(frames_in),
-                output: vec![0.0; frames_out],
-                frames_in,
-            }
-        });
+        let (from_hz, to_hz) = (u64::from(from_hz), u64::from(to_hz));
+        let block = (from_hz != to_hz).then(|| Block::of_rates(from_hz, to_hz));
         Ok(Self {
-            from_hz: u64::from(from_hz),
-            to_hz: u64::from(to_hz),
+            from_hz,
+            to_hz,
             block,
             received: 0,
             produced: 0,
@@ -137,7 +123,70 @@ impl Resampler {
     }
 }
 
+impl Drop for Resampler {
+    fn drop(&mut self) {
+        let Some(mut block) = self.block.take() else {
+            return;
+        };
+        block.clear();
+        // The thread may be ending, and its blocks with it.
+        let _ = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            if idle.len() == MOST_IDLE {
+                idle.remove(0);
+            }
+            idle.push(((self.from_hz, self.to_hz), block));
+        });
+    }
+}
+
 impl Block {
+    /// One that this thread has used before, or a new one.
+    fn of_rates(from_hz: u64, to_hz: u64) -> Block {
+        let used = IDLE.with_borrow_mut(|idle| {
+            let place = idle
+                .iter()
+                .position(|(rates, _)| *rates == (from_hz, to_hz))?;
+            Some(idle.remove(place).1)
+        });
+        used.unwrap_or_else(|| Block::new(from_hz, to_hz))
+    }
+
+    fn new(from_hz: u64, to_hz: u64) -> Block {
+        let (from, to) = bounded_fraction(from_hz, to_hz, MAX_TERM);
+        // An even number of periods keeps the filter's centre, half a block in, on a whole
+        // sample at both rates.
+        let periods = BLOCK_FRAMES
+            .div_ceil(from.min(to) as usize)
+            .next_multiple_of(2);
+        let (from, to) = (from as usize, to as usize);
+        let fft = Fft::new_custom(
+            from,
+            to,
+            periods * from,
+            1,
+            1,
+            WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        )
+        .expect("both rates and the chunk are positive");
+        let (frames_in, frames_out) = (fft.input_frames_next(), fft.output_frames_next());
+        Block {
+            delay_left: fft.output_delay(),
+            fft,
+            input: Vec::with_capacity(frames_in),
+            output: vec![0.0; frames_out],
+            frames_in,
+        }
+    }
+
+    /// Forgets the signal that it was used for.
+    fn clear(&mut self) {
+        self.fft.reset();
+        self.input.clear();
+        self.delay_left = self.fft.output_delay();
+    }
+
     /// Transforms the full input block and appends at most `limit` samples; returns how many.
     fn run(&mut self, output: &mut Vec<f32>, limit: u64) -> u64 {
         let frames_out = self.output.len();
@@ -196,6 +245,27 @@ mod tests {
         assert_eq!(bounded_fraction(44_100, 48_000, MAX_TERM), (147, 160));
         assert_eq!(bounded_fraction(384_000, 48_000, MAX_TERM), (8, 1));
         assert_eq!(bounded_fraction(44_056, 48_000, MAX_TERM), (5_507, 6_000));
+    }
+
+    #[test]
+    fn a_block_that_was_used_before_gives_what_a_new_one_gives() {
+        let noise = |seed: u32| (0..30_000u32).map(move |n| ((n * n + seed) % 977) as f32 / 977.0);
+        let resampled = |samples: Vec<f32>, whole: bool| {
+            let mut resampler = Resampler::new(44_100, 48_000).expect("rates within bounds");
+            let mut output = Vec::new();
+            resampler.push(&samples, &mut output);
+            if whole {
+                resampler.finish(&mut output);
+            }
+            output
+        };
+        let fresh = std::thread::spawn(move || resampled(noise(2).collect(), true));
+        // Left in the middle of a block, as by a search that has seen enough.
+        resampled(noise(1).collect(), false);
+        assert_eq!(IDLE.with_borrow(Vec::len), 1);
+        let again = resampled(noise(2).collect(), true);
+        assert_eq!(again, fresh.join().expect("no panic"));
+        assert_eq!(IDLE.with_borrow(Vec::len), 1);
     }
 
     #[test]
