@@ -78,6 +78,8 @@ fn measure(vectors: &[Vector], queries: &[Vector]) {
     );
 
     let (exact, scan) = ask(&index, queries, 1);
+    let outside = support::offset(&mut support::rng(5), queries);
+    let (exact_outside, _) = ask(&index, &outside, 1);
     let naive = naive(vectors, queries, &exact);
     println!(
         "  exact scan         {scan:?} a query, f32 look at everything {:.1}x",
@@ -93,13 +95,11 @@ fn measure(vectors: &[Vector], queries: &[Vector]) {
     );
     for ef in [16, 32, 64, 128, 256, 512] {
         let (found, walk) = ask(&index, queries, ef);
-        let recall = found
-            .iter()
-            .zip(&exact)
-            .map(|(got, want)| support::recall(got, want));
-        let recall = recall.sum::<f64>() / queries.len() as f64;
+        let recall = mean_recall(&found, &exact);
+        let (found, _) = ask(&index, &outside, ef);
+        let outside = mean_recall(&found, &exact_outside);
         println!(
-            "  graph, ef {ef:<3}      {walk:?} a query, {:.0} queries/s, recall@10 {recall:.4}, {:.2}x the scan",
+            "  graph, ef {ef:<3}      {walk:?} a query, {:.0} queries/s, recall@10 {recall:.4}, of offset queries {outside:.4}, {:.2}x the scan",
             1.0 / walk.as_secs_f64(),
             ratio(walk, scan)
         );
@@ -184,6 +184,12 @@ fn naive(vectors: &[Vector], queries: &[Vector], exact: &[Vec<Neighbor>]) -> Dur
     );
     times.sort();
     times[times.len() / 2]
+}
+
+fn mean_recall(found: &[Vec<Neighbor>], exact: &[Vec<Neighbor>]) -> f64 {
+    let each = found.iter().zip(exact);
+    let sum: f64 = each.map(|(got, want)| support::recall(got, want)).sum();
+    sum / found.len() as f64
 }
 
 fn ratio(a: Duration, b: Duration) -> f64 {

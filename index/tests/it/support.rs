@@ -77,6 +77,20 @@ pub fn clustered(rng: &mut StdRng, n: usize, dimension: usize, centres: usize) -
     (0..n).map(point).collect()
 }
 
+/// Queries from outside the distribution of what is searched, as the texts of a dual encoder are to its
+/// sounds: each moved by one common offset as long as itself.
+pub fn offset(rng: &mut StdRng, queries: &[Vector]) -> Vec<Vector> {
+    let Some(first) = queries.first() else {
+        return Vec::new();
+    };
+    let common = random_vector(rng, first.dimension());
+    let moved = |query: &Vector| {
+        let numbers = query.as_slice().iter().zip(common.as_slice());
+        Vector::normalized(numbers.map(|(q, c)| q + c).collect()).expect("not all zero")
+    };
+    queries.iter().map(moved).collect()
+}
+
 pub type Entries = std::collections::BTreeMap<Vec<u8>, (Vec<u8>, Vec<Vector>)>;
 
 /// The definition of the answer, by looking at everything.
