@@ -1,7 +1,7 @@
 //! What becomes of what was found: copies, links, lists, cut moments, and other programs.
 //!
 //! Everything here leaves the library and its files as they are and writes beside them. It stands
-//! apart from the front ends because all of it keeps three promises, which [`fresh`] makes good:
+//! apart from the front ends because all of it keeps three promises, which `fresh.rs` makes good:
 //! nothing is overwritten, nothing is left half written, and a name that is taken is numbered.
 
 mod copies;

@@ -108,6 +108,10 @@ fn a_folder_that_is_named_is_indexed_while_one_types() {
     studio.put("siren", "alarms/siren.wav");
     studio.put("piano", "music/piano.wav");
     let mut terminal = start(&studio.library_dir(), &[&studio.sounds()]);
+    // What is typed before the program has the terminal is echoed by the system, and stays.
+    terminal
+        .wait_until(|screen| screen.contains("describe a sound"))
+        .expect("the first frame");
     terminal.send_str("a police siren").expect("typed");
     terminal
         .wait_until(|screen| screen.row_text(FIRST_ROW).contains("siren.wav"))

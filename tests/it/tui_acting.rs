@@ -126,6 +126,8 @@ fn what_the_menu_does_is_done_to_what_is_marked_or_else_selected() {
     for (keys, typed, deed, ranks) in [
         ("x r", "", Deed::Reveal, &[1][..]),
         ("j x r", "", Deed::Reveal, &[2]),
+        // In the order of marking.
+        ("G m g m x D", "", Deed::Drag, &[5, 1]),
         ("m m j x D", "", Deed::Drag, &[1, 2]),
         ("m m x o", "", Deed::Open(vec!["reaper".into()]), &[1, 2]),
         ("x *", "", Deed::Favourite(true), &[1]),
