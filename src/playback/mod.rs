@@ -2,7 +2,7 @@
 //! whatever makes sound here.
 //!
 //! [`Player`] takes the latest wish and drops the ones before it. Behind it, one thread decodes
-//! ahead ([`source`]), another ([`engine`]) feeds the opened [`Output`]: ALSA through its library
+//! ahead (`source`), another (`engine`) feeds the opened [`Output`]: ALSA through its library
 //! loaded at run time, or one of the ordinary command-line players, on Linux; cpal elsewhere. The
 //! device is opened at the first sound and released about a second after the last one, so that
 //! other programs can have it; where there is none, [`PlaybackEvent::Failed`] says so in one line.

@@ -319,7 +319,7 @@ impl Theme {
         }
     }
 
-    /// A group of sounds on the map, by its number; those from [`GROUPS`] on are all others.
+    /// A group of sounds on the map, by its number; those from `GROUPS` on are all others.
     pub fn group(&self, number: usize) -> Style {
         let palette = &self.palette;
         let colours: [Rgb; GROUPS] = [

@@ -2,7 +2,7 @@
 //!
 //! Each is a thread that is given work and answers with a [`Response`], which carries the generation
 //! of the question, so that the state drops an answer to a question it no longer asks. Questions wait
-//! in a place for one ([`Slot`]), where a newer one replaces an older one: typing never queues up.
+//! in a place for one (`Slot`), where a newer one replaces an older one: typing never queues up.
 //! It stands apart because it is the one part of the terminal UI that knows threads, and the engine.
 
 mod acting;

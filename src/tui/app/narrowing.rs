@@ -38,9 +38,9 @@ pub struct Narrowing {
     pub folder: Option<PathBuf>,
     /// With one of these extensions, in lower case; empty for any.
     pub extensions: BTreeSet<String>,
-    /// Of this one of [`LENGTHS`].
+    /// Of this one of `LENGTHS`.
     pub length: Option<usize>,
-    /// Not older than this one of [`AGES`].
+    /// Not older than this one of `AGES`.
     pub age: Option<usize>,
     /// With a name like this: a glob, or a part of it. Empty for any.
     pub name: String,
