@@ -64,6 +64,19 @@ impl Rgb {
         let value = u32::from_str_radix(digits, 16).ok()?;
         Some(Rgb((value >> 16) as u8, (value >> 8) as u8, value as u8))
     }
+
+    /// The colour at a `share`, in [0, 1], of the way to another.
+    pub fn mix(self, other: Rgb, share: f32) -> Rgb {
+        let part = |a: u8, b: u8| {
+            // Casts saturate.
+            (f32::from(a) + (f32::from(b) - f32::from(a)) * share).round() as u8
+        };
+        Rgb(
+            part(self.0, other.0),
+            part(self.1, other.1),
+            part(self.2, other.2),
+        )
+    }
 }
 
 /// The nearest of xterm's 256 colours: the cube of six steps a side from 16 on, and the greys from
