@@ -415,6 +415,7 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         Action::Map => return charting::open(app),
         Action::Failures => app.open_over(Mode::Failures),
         Action::Filters => return filters::toggle(app),
+        Action::Close if app.mode == Mode::Map => charting::close(app),
         Action::Close if app.mode == Mode::Filters => filters::close(app),
         Action::Close => app.close(),
         Action::ToQuery => app.mode = Mode::Query,
@@ -543,7 +544,7 @@ fn step(app: &mut App, by: isize) -> Vec<Command> {
             filters::step(app, by);
             vec![]
         }
-        Mode::Map => vec![],
+        Mode::Map => charting::step_in_results(app, by),
         Mode::Menu => {
             let last = menu(app).len().saturating_sub(1);
             app.menu = app.menu.saturating_add_signed(by).min(last);

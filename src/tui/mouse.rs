@@ -47,7 +47,7 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
 
 /// What the mouse asks for on the map, which lies between its title and its legend.
 fn on_map(areas: &Areas, mouse: &MouseEvent) -> Option<Action> {
-    let (top, bottom) = (areas.heading.y + 1, areas.status.y - 1);
+    let (top, bottom) = (areas.heading.y + 1, areas.title.y - 1);
     let plot = Rect {
         y: top,
         height: bottom - top,

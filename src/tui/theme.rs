@@ -334,6 +334,22 @@ impl Theme {
 
     /// A group of sounds on the map, by its number; those from `GROUPS` on are all others.
     pub fn group(&self, number: usize) -> Style {
+        self.coloured(self.group_colour(number))
+    }
+
+    /// The same while others are lit, standing back: half way to what the ground likely is.
+    pub fn group_unlit(&self, number: usize) -> Style {
+        let ground = match self.ground {
+            Ground::Dark => Rgb(0x12, 0x16, 0x1c),
+            Ground::Light => Rgb(0xff, 0xff, 0xff),
+        };
+        match self.group_colour(number) {
+            _ if self.depth == ColourDepth::Mono => Style::new().add_modifier(Modifier::DIM),
+            rgb => self.coloured(rgb.mix(ground, 0.5)),
+        }
+    }
+
+    fn group_colour(&self, number: usize) -> Rgb {
         let palette = &self.palette;
         let colours: [Rgb; GROUPS] = [
             palette.medium,
@@ -344,7 +360,7 @@ impl Theme {
             palette.accent,
             palette.error,
         ];
-        self.coloured(colours.get(number).copied().unwrap_or(palette.weak))
+        colours.get(number).copied().unwrap_or(palette.weak)
     }
 
     /// What the cursor of a panel is on, when it is a single word.

@@ -45,14 +45,18 @@ pub fn draw(app: &App, frame: &mut Frame) {
     let buffer = frame.buffer_mut();
     query::draw_parts(app, areas.parts, buffer);
     match app.mode {
-        Mode::Help | Mode::Failures | Mode::Map => {
+        Mode::Map => {
+            let area = areas.heading.union(areas.list);
+            map::draw(app, area, buffer);
+            preview::draw(app, areas.title, areas.preview, buffer);
+        }
+        Mode::Help | Mode::Failures => {
             let area = Rect {
                 height: areas.status.y - areas.heading.y,
                 ..areas.heading
             };
             match app.mode {
                 Mode::Help => help::draw(app, area, buffer),
-                Mode::Map => map::draw(app, area, buffer),
                 _ => help::draw_failures(app, area, buffer),
             }
         }

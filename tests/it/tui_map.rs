@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{MouseButton, MouseEventKind};
+use soundseek::library::FileRecord;
 use soundseek::map::Point;
 use soundseek::search::Source;
 use soundseek::tui::worker::{Chart, Response};
 use soundseek::tui::{Action, Command};
 
-use crate::desk::{Desk, hits};
+use crate::desk::{Desk, hit, hits};
 
 /// Three groups of sounds at the corners of a triangle: 30 kick drums at the lower left, 20 snares at
 /// the lower right, 10 hi-hats at the top; the first of each in its middle.
@@ -26,12 +27,21 @@ fn chart() -> Chart {
                 y: y + reach * turn.sin(),
                 label,
             });
+            chart.records.push(record(number));
             chart
                 .files
                 .push(format!("/sounds/{label}/{n:02}.wav").into());
         }
     }
     chart
+}
+
+/// Of half a second, with a content of its own.
+fn record(number: u8) -> FileRecord {
+    FileRecord {
+        content: [number; 32],
+        ..hit(1, "", 0.0, 0.5).record
+    }
 }
 
 fn on_map() -> Desk {
@@ -108,7 +118,7 @@ fn moving_goes_to_the_nearest_sound_in_that_direction_and_plays_it() {
         desk.app.charting.selected().map(|(_, path)| path)
     );
     for _ in 0..12 {
-        desk.press("k h");
+        desk.press("k");
     }
     assert!(selected(&desk).starts_with("2/"), "{}", selected(&desk));
     // Nothing lies beyond the edge.
@@ -159,7 +169,7 @@ fn zooming_goes_to_the_cursor_and_back_to_all() {
 fn the_sound_under_the_mouse_is_selected() {
     let mut desk = on_map();
     desk.act(Action::Resize(80, 24));
-    desk.mouse(MouseEventKind::Down(MouseButton::Left), 71, 18);
+    desk.mouse(MouseEventKind::Down(MouseButton::Left), 71, 12);
     assert!(selected(&desk).starts_with("1/"), "{}", selected(&desk));
     desk.mouse(MouseEventKind::Down(MouseButton::Left), 40, 4);
     assert!(selected(&desk).starts_with("2/"), "{}", selected(&desk));
@@ -193,6 +203,85 @@ fn a_new_map_keeps_the_cursor_on_its_sound() {
     let mut grown = chart();
     grown.points.rotate_right(7);
     grown.files.rotate_right(7);
+    grown.records.rotate_right(7);
     desk.hear(Response::Chart(Ok(Arc::new(grown))));
     assert_eq!(selected(&desk), before);
+}
+
+#[test]
+fn the_sound_under_the_cursor_is_drawn_until_the_map_is_closed() {
+    let mut desk = on_map();
+    let drawn = |desk: &Desk| {
+        let commands = desk.commands.iter().rev();
+        let mut drawn = commands.filter_map(|command| match command {
+            Command::Draw(request) => Some(request.path.clone()),
+            _ => None,
+        });
+        drawn.next()
+    };
+    for _ in 0..8 {
+        desk.press("right");
+    }
+    let on_map = selected(&desk);
+    assert!(drawn(&desk).expect("it is drawn").ends_with(&on_map));
+    let name = on_map.rsplit('/').next().expect("a name");
+    // What is done is done to it, and the cursor stays.
+    desk.press("m");
+    let marked = desk.app.marked.hits().iter();
+    let marked: Vec<_> = marked.map(|hit| hit.path.clone()).collect();
+    assert!(marked.len() == 1 && marked[0].ends_with(&on_map));
+    assert_eq!(selected(&desk), on_map);
+    // In the map's title, and in that of the drawing.
+    assert_eq!(desk.screen(80, 24).matches(name).count(), 2);
+    desk.press("esc");
+    // The last result that the cursor came by is the one that stays selected in the list.
+    let listed = drawn(&desk).expect("it is drawn");
+    assert_eq!(desk.app.results.path(), Some(listed.as_path()));
+    let hits = desk.app.results.hits();
+    assert!(hits.iter().any(|hit| hit.path == listed));
+}
+
+#[test]
+fn the_next_result_is_one_key_away() {
+    let mut desk = on_map();
+    // The results have the contents of the first five points.
+    desk.press("n n");
+    assert_eq!(selected(&desk), "0/02.wav");
+    desk.press("p");
+    assert_eq!(selected(&desk), "0/01.wav");
+}
+
+#[test]
+fn results_are_lit_by_their_strength_and_the_rest_stands_back() {
+    let mut desk = on_map();
+    let theme = desk.app.theme;
+    let buffer = desk.buffer(120, 40);
+    let lit = buffer.content.iter().filter(|cell| cell.symbol() == "●");
+    let colours: Vec<_> = lit.map(|cell| cell.fg).collect();
+    assert!(!colours.is_empty());
+    assert!(
+        colours
+            .iter()
+            .all(|colour| Some(*colour) == theme.strength(0.9).fg)
+    );
+    let dots = |buffer: &ratatui::buffer::Buffer| {
+        let dots = buffer.content.iter().filter(|cell| cell.symbol() == "•");
+        dots.map(|cell| cell.fg).collect::<Vec<_>>()
+    };
+    let beside_lit = dots(&buffer);
+    assert!(
+        beside_lit
+            .iter()
+            .all(|colour| Some(*colour) != theme.group(0).fg)
+    );
+    // Without a query nothing is lit, and nothing stands back.
+    desk.press("esc n");
+    desk.answer(vec![]);
+    desk.press("esc z");
+    let plain = dots(&desk.buffer(120, 40));
+    assert!(
+        plain
+            .iter()
+            .any(|colour| Some(*colour) == theme.group(0).fg)
+    );
 }

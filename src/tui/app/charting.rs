@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Action, App, Command, Mode, hearing};
 use crate::map::{LABELS, Point};
-use crate::search::{Part, Source};
+use crate::search::{Hit, Part, Source};
 use crate::tui::worker::Chart;
 
 /// How much one key press magnifies, and the most that is of use.
@@ -84,7 +84,45 @@ pub fn open(app: &mut App) -> Vec<Command> {
         app.charting.cursor = place;
         bring_into_view(app);
     }
+    select(app);
     vec![Command::Chart]
+}
+
+/// Closes the map; what is selected in the list counts again.
+pub fn close(app: &mut App) {
+    app.close();
+    app.results.select_on_map(None);
+}
+
+/// Makes the sound under the cursor the selected one, so that it is drawn and can be acted on.
+fn select(app: &mut App) {
+    let hit = app.charting.chart.as_ref().and_then(|chart| {
+        let path = chart.files.get(app.charting.cursor)?.clone();
+        let record = chart.records.get(app.charting.cursor)?.clone();
+        let moment = (0.0, record.sound.duration_s as f32);
+        // As if it had been found whole.
+        Some(Hit {
+            rank: 0,
+            path,
+            record,
+            moment,
+            similarity: 0.0,
+            strength: 0.0,
+            alike: vec![],
+        })
+    });
+    app.results.select_on_map(hit);
+}
+
+/// Moves in the results, so many down or up, and to the sound there.
+pub fn step_in_results(app: &mut App, by: isize) -> Vec<Command> {
+    app.results.step(by);
+    let content = app.results.hit().map(|hit| hit.record.content);
+    let place = app.charting.chart.as_ref().and_then(|chart| {
+        let is_it = |point: &Point| Some(point.content) == content;
+        chart.points.iter().position(is_it)
+    });
+    place.map_or(vec![], |place| go_to(app, place))
 }
 
 /// Takes in a new map; the cursor stays on its sound.
@@ -100,6 +138,9 @@ pub fn take(app: &mut App, chart: Result<Arc<Chart>, String>) {
             app.charting.cursor = place.unwrap_or(0);
             app.charting.chart = Some(chart);
             bring_into_view(app);
+            if app.mode == Mode::Map {
+                select(app);
+            }
         }
         Err(reason) => app.complain(reason),
     }
@@ -164,6 +205,7 @@ fn go_to(app: &mut App, place: usize) -> Vec<Command> {
     }
     app.charting.cursor = place;
     bring_into_view(app);
+    select(app);
     if app.hearing.audition {
         play(app)
     } else {
@@ -171,7 +213,9 @@ fn go_to(app: &mut App, place: usize) -> Vec<Command> {
     }
 }
 
-/// To the nearest point that lies in a direction, within 45 degrees to either side of it.
+/// To the nearest point that lies in a direction, within 45 degrees to either side of it as seen on the
+/// screen or else farther to the side; and at least a cell away: where sounds are many, a step is still
+/// one to be seen.
 fn step(app: &mut App, towards: [f32; 2]) -> Vec<Command> {
     let Some((from, _)) = app.charting.selected() else {
         return vec![];
@@ -179,13 +223,23 @@ fn step(app: &mut App, towards: [f32; 2]) -> Vec<Command> {
     let Some(chart) = &app.charting.chart else {
         return vec![];
     };
-    let cost = |point: &Point| {
-        let (dx, dy) = (point.x - from.x, point.y - from.y);
+    let Some(areas) = app.areas() else {
+        return vec![];
+    };
+    // In the widths of a cell, which is about twice as high as wide.
+    let (width, height) = (f32::from(areas.list.width), f32::from(areas.list.height));
+    let scale = [width, 2.0 * height].map(|cells| cells * app.charting.zoom / 2.0);
+    let way = |point: &Point| {
+        let (dx, dy) = ((point.x - from.x) * scale[0], (point.y - from.y) * scale[1]);
         let along = dx * towards[0] + dy * towards[1];
         let across = (dx * towards[1] - dy * towards[0]).abs();
-        (along > 0.0 && across <= along).then_some(along + 2.0 * across)
+        let least = towards[0].abs() + 2.0 * towards[1].abs();
+        (along >= 0.75 * least).then_some((along, across))
     };
-    let next = nearest(&chart.points, cost);
+    let cost = |(along, across): (f32, f32)| along + 2.0 * across;
+    let ahead = |point: &Point| way(point).filter(|(along, across)| across <= along);
+    let next = nearest(&chart.points, |point| ahead(point).map(cost))
+        .or_else(|| nearest(&chart.points, |point| way(point).map(cost)));
     next.map_or(vec![], |place| go_to(app, place))
 }
 

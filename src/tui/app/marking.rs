@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{App, Results, Row};
+use super::{App, Mode, Results, Row};
 use crate::search::Hit;
 
 /// Marked sounds, in the order in which they were marked.
@@ -63,7 +63,10 @@ pub(super) fn toggle(app: &mut App) {
     } else {
         app.marked.add(hit);
     }
-    app.results.step(1);
+    // On the map there is no next one that would be meant.
+    if app.mode != Mode::Map {
+        app.results.step(1);
+    }
 }
 
 /// Marks what lies between the sound that was marked last and the selected one, and both.
@@ -99,8 +102,12 @@ pub(super) fn none(app: &mut App) {
 }
 
 impl Results {
-    /// The selected row as a hit: of a file that is alike to one, that file in the hit's place.
+    /// The selected row as a hit: of a file that is alike to one, that file in the hit's place; or the
+    /// sound that is selected on the map.
     pub fn selected_hit(&self) -> Option<Hit> {
+        if let Some(hit) = self.elsewhere() {
+            return Some(hit.clone());
+        }
         self.hit_of(self.rows().get(self.selected())?)
     }
 

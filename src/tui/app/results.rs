@@ -36,6 +36,8 @@ pub struct Results {
     selected: usize,
     offset: usize,
     unfolded: HashSet<PathBuf>,
+    /// A sound that is selected on the map and is no result.
+    elsewhere: Option<Hit>,
     asked: usize,
 }
 
@@ -75,8 +77,17 @@ impl Results {
         self.hits.len() < self.asked()
     }
 
-    /// The selected hit.
+    /// The selected hit, or the sound that is selected on the map.
     pub fn hit(&self) -> Option<&Hit> {
+        self.elsewhere.as_ref().or_else(|| self.listed())
+    }
+
+    /// The sound that is selected on the map, if it is no result.
+    pub fn elsewhere(&self) -> Option<&Hit> {
+        self.elsewhere.as_ref()
+    }
+
+    fn listed(&self) -> Option<&Hit> {
         match self.rows.get(self.selected)? {
             Row::Hit(place) | Row::Alike(place, _) => self.hits.get(*place),
         }
@@ -84,6 +95,9 @@ impl Results {
 
     /// The selected file: that of the hit, or one that is alike.
     pub fn path(&self) -> Option<&Path> {
+        if let Some(hit) = &self.elsewhere {
+            return Some(&hit.path);
+        }
         match *self.rows.get(self.selected)? {
             Row::Hit(place) => self.hits.get(place).map(|hit| hit.path.as_path()),
             Row::Alike(place, other) => {
@@ -98,6 +112,9 @@ impl Results {
     pub fn replace(&mut self, hits: Vec<Hit>, ranked: bool, keep: bool) {
         let before = self.path().map(Path::to_path_buf);
         let moment = self.hit().map(|hit| hit.moment);
+        if !keep {
+            self.elsewhere = None;
+        }
         let line = self.selected - self.offset.min(self.selected);
         self.hits = hits;
         self.ranked = ranked;
@@ -127,6 +144,19 @@ impl Results {
         }
     }
 
+    /// Selects the result with the content of a sound on the map, or that sound itself when it is no
+    /// result; with `None` the selected line counts again.
+    pub fn select_on_map(&mut self, sound: Option<Hit>) {
+        let line = sound.as_ref().and_then(|sound| {
+            let content = sound.record.content;
+            let is_it =
+                |row: &Row| matches!(*row, Row::Hit(at) if self.hits[at].record.content == content);
+            self.rows.iter().position(is_it)
+        });
+        self.selected = line.unwrap_or(self.selected);
+        self.elsewhere = sound.filter(|_| line.is_none());
+    }
+
     /// Another query: as few as at first are asked for again, and nothing is unfolded.
     pub fn start_anew(&mut self) {
         self.asked = FIRST_ASKED;
@@ -152,6 +182,7 @@ impl Results {
     /// Selects a line, the last one when there is none of that number; true when it changed.
     pub fn select(&mut self, line: usize) -> bool {
         let before = self.selected;
+        self.elsewhere = None;
         self.selected = line.min(self.rows.len().saturating_sub(1));
         self.selected != before
     }

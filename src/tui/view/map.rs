@@ -1,8 +1,9 @@
 //! The map: every sound a dot of braille, in the colour of what it is most like, the results lit.
 //!
-//! Where sounds are many, dots fill their cell: the density is to be seen without being computed.
+//! Where sounds are many, dots fill their cell: the density is to be seen without being computed; where
+//! they are few, each is a larger point. Names stand where most sounds of a label lie.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,7 +19,13 @@ use crate::library::ContentHash;
 use crate::map::{LABELS, Point};
 use crate::tui::app::App;
 use crate::tui::fit::{cut_middle, width};
-use crate::tui::theme::GROUPS;
+use crate::tui::theme::{GROUPS, Theme};
+
+/// Sounds are larger points where there are no more of them than one in so many cells.
+const CELLS_A_POINT: usize = 6;
+
+/// The cells across and down in which the sounds of a label are counted to place its name.
+const NAME_CELLS: (u16, u16) = (12, 4);
 
 /// The dots of one cell.
 #[derive(Clone, Copy, Default)]
@@ -26,7 +33,8 @@ struct Cell {
     pattern: u32,
     /// How many sounds of each group, and last of the others.
     groups: [u32; GROUPS + 1],
-    lit: bool,
+    /// The strength of the best result in it.
+    lit: Option<f32>,
 }
 
 /// Draws the map with a title above and what the colours mean below.
@@ -115,15 +123,10 @@ fn groups_of(points: &[Point]) -> Vec<usize> {
 fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer: &mut Buffer) {
     let theme = &app.theme;
     let (width, height) = (usize::from(area.width), usize::from(area.height));
-    let lit: HashSet<&ContentHash> = match app.results.ranked() {
-        true => app
-            .results
-            .hits()
-            .iter()
-            .map(|hit| &hit.record.content)
-            .collect(),
-        false => HashSet::new(),
-    };
+    let hits = app.results.hits().iter().filter(|_| app.results.ranked());
+    let lit: HashMap<&ContentHash, f32> = hits
+        .map(|hit| (&hit.record.content, hit.strength))
+        .collect();
     let dot_of = |point: &Point| {
         let [x, y] = app.charting.seen(point);
         let place = |at: f32, dots: usize| {
@@ -144,8 +147,12 @@ fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer
             .iter()
             .position(|&label| label == usize::from(point.label));
         cell.groups[group.unwrap_or(GROUPS)] += 1;
-        cell.lit |= lit.contains(&point.content);
+        if let Some(&strength) = lit.get(&point.content) {
+            cell.lit = Some(cell.lit.map_or(strength, |best| best.max(strength)));
+        }
     }
+    let seen: u32 = cells.iter().flat_map(|cell| cell.groups).sum();
+    let are_few = seen as usize * CELLS_A_POINT <= width * height;
     for (place, cell) in cells
         .iter()
         .enumerate()
@@ -153,22 +160,99 @@ fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer
     {
         let x = area.x + (place % width) as u16;
         let y = area.y + (place / width) as u16;
-        if cell.lit {
-            buffer[(x, y)].set_symbol("●").set_style(theme.title());
+        if let Some(strength) = cell.lit {
+            let style = theme.strength(strength).add_modifier(Modifier::BOLD);
+            buffer[(x, y)].set_symbol("●").set_style(style);
             continue;
         }
         let most = (0..=GROUPS).max_by_key(|&group| (cell.groups[group], GROUPS - group));
         let dots = char::from_u32(0x2800 + cell.pattern).unwrap_or(' ');
-        let style = theme.group(most.unwrap_or(GROUPS));
-        buffer[(x, y)].set_char(dots).set_style(style);
+        let group = most.unwrap_or(GROUPS);
+        let style = if lit.is_empty() {
+            theme.group(group)
+        } else {
+            theme.group_unlit(group)
+        };
+        let symbol = if are_few { '•' } else { dots };
+        buffer[(x, y)].set_char(symbol).set_style(style);
     }
-    let cursor = points.get(app.charting.cursor).and_then(dot_of);
-    if let Some((x, y)) = cursor {
-        let at = (area.x + (x / 2) as u16, area.y + (y / 4) as u16);
+    let cell_of = |point: &Point| {
+        let (x, y) = dot_of(point)?;
+        Some((area.x + (x / 2) as u16, area.y + (y / 4) as u16))
+    };
+    let cursor = points.get(app.charting.cursor).and_then(cell_of);
+    let lights = points
+        .iter()
+        .filter(|point| lit.contains_key(&point.content));
+    let taken = lights.filter_map(cell_of).chain(cursor);
+    let taken = taken.map(|(x, y)| Rect::new(x, y, 1, 1)).collect();
+    let mut names = vec![];
+    for (group, &label) in groups.iter().enumerate() {
+        let of_label = points
+            .iter()
+            .filter(|point| usize::from(point.label) == label);
+        names.push((group, LABELS[label], of_label.filter_map(cell_of).collect()));
+    }
+    draw_names(theme, names, taken, area, buffer);
+    if let Some(at) = cursor {
         let style = theme
             .accent()
             .add_modifier(Modifier::REVERSED | Modifier::BOLD);
         buffer[at].set_symbol("◉").set_style(style);
+    }
+}
+
+/// The number of a group, its name and the cells of its sounds.
+type Name = (usize, &'static str, Vec<(u16, u16)>);
+
+/// Writes each name where most of its sounds are, if there is room beside what is `taken`.
+fn draw_names(
+    theme: &Theme,
+    names: Vec<Name>,
+    mut taken: Vec<Rect>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let (across, down) = NAME_CELLS;
+    for (group, name, cells) in names {
+        let mut blocks: BTreeMap<(u16, u16), Vec<(u16, u16)>> = BTreeMap::new();
+        for (x, y) in cells {
+            let block = ((x - area.x) / across, (y - area.y) / down);
+            blocks.entry(block).or_default().push((x, y));
+        }
+        let Some(block) = blocks.values().max_by_key(|block| block.len()) else {
+            continue;
+        };
+        let mean = |axis: &dyn Fn(&(u16, u16)) -> u16| {
+            let sum: usize = block.iter().map(|cell| usize::from(axis(cell))).sum();
+            (sum / block.len()) as u16
+        };
+        let (x, y) = (mean(&|cell| cell.0), mean(&|cell| cell.1));
+        let length = width(name) as u16;
+        if length > area.width {
+            continue;
+        }
+        let x = x
+            .saturating_sub(length / 2)
+            .clamp(area.x, area.right() - length);
+        // Above the middle of its sounds, or else close to it.
+        let rows = [-1, 0, 1, -2, 2, 3].map(|row| y.checked_add_signed(row));
+        let free = rows.into_iter().flatten().find_map(|row| {
+            let place = Rect::new(x, row, length, 1);
+            let inside = (area.y..area.bottom()).contains(&row);
+            let is_free = !taken.iter().any(|other| other.intersects(place));
+            (inside && is_free).then_some(place)
+        });
+        if let Some(place) = free {
+            // Two names side by side are kept apart.
+            taken.push(Rect {
+                x: place.x.saturating_sub(1),
+                width: length + 2,
+                ..place
+            });
+            let style = theme.group(group).add_modifier(Modifier::BOLD);
+            buffer.set_string(place.x, place.y, name, style);
+        }
     }
 }
 

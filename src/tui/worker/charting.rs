@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 
 use super::slot::Slot;
 use super::{Answer, Engine, Response};
+use crate::library::FileRecord;
 use crate::map::{Point, lay_out};
 
 /// A map with the files of its points.
@@ -21,6 +22,8 @@ pub struct Chart {
     pub points: Vec<Point>,
     /// For each point the first of its files.
     pub files: Vec<PathBuf>,
+    /// For each point what is known of that file.
+    pub records: Vec<FileRecord>,
 }
 
 /// Makes maps until the place where the wishes for them wait is closed.
@@ -49,13 +52,14 @@ fn make(engine: &Engine, requests: &Slot<()>, answer: &Answer) -> Result<Option<
     let mut files = HashMap::new();
     for file in library.files_where(|_| true) {
         let (path, record) = file?;
-        files.entry(record.content).or_insert(path);
+        files.entry(record.content).or_insert((path, record));
     }
     let mut chart = Chart::default();
     for point in map.points {
-        if let Some(path) = files.remove(&point.content) {
+        if let Some((path, record)) = files.remove(&point.content) {
             chart.points.push(point);
             chart.files.push(path);
+            chart.records.push(record);
         }
     }
     Ok(Some(chart))
