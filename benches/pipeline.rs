@@ -81,9 +81,12 @@ fn main() -> Result<()> {
     } else {
         Checkpoint::Folder(line.model)
     };
+    let (precision, fallback) = line.precision.resolve(Device::Cpu);
+    // A number under the name of another precision would mislead.
+    ensure!(fallback.is_none(), "{}", fallback.unwrap_or_default());
     let options = LoadOptions {
         device: Device::Cpu,
-        precision: line.precision,
+        precision,
         backend: Backend::Fast,
     };
     let embedder = Embedder::load(&checkpoint, options)?;
