@@ -10,7 +10,7 @@ use std::path::Path;
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || reorders(c) {
+        if steers(c) {
             let _ = write!(safe, "{}", c.escape_default());
         } else {
             safe.push(c);
@@ -24,9 +24,11 @@ pub fn printable_path(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// The bidirectional controls of Unicode (UAX #9, section 2) and the line separators.
-fn reorders(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// True for characters that steer a terminal: control characters, the bidirectional controls of
+/// Unicode (UAX #9, section 2) and the line separators.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `0:04.5`, `1:02:03.0`: a place in a recording.

@@ -10,6 +10,7 @@ mod ingest;
 mod made_up;
 mod query;
 mod tower;
+mod tui;
 
 use criterion::{criterion_group, criterion_main};
 
@@ -22,6 +23,6 @@ criterion_group! {
     config = criterion::Criterion::default()
         .sample_size(10)
         .measurement_time(std::time::Duration::from_secs(3));
-    targets = decode::decode, features::features, tower::tower, ingest::ingest, query::query
+    targets = decode::decode, features::features, tower::tower, ingest::ingest, query::query, tui::tui
 }
 criterion_main!(benches);

@@ -11,11 +11,16 @@ use soundseek::search::{Filters, Part, SearchOptions, Searcher, Source};
 
 use crate::made_up::fill;
 
-pub fn query(c: &mut Criterion) {
+/// How many files the library has.
+pub fn files() -> usize {
     let files = std::env::var("SOUNDSEEK_BENCH_N")
         .ok()
         .and_then(|n| n.parse().ok());
-    let files: usize = files.unwrap_or(10_000);
+    files.unwrap_or(10_000)
+}
+
+pub fn query(c: &mut Criterion) {
+    let files = files();
     let embedder = Embedder::load(&Checkpoint::BuiltIn, Device::Cpu).expect("the built-in model");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let library = Library::open(folder.path()).expect("a library");

@@ -355,8 +355,10 @@ impl App {
 
     /// Asks the same again: more results, or a library that has grown.
     fn ask_again(&mut self) -> Vec<Command> {
-        // While another query is on its way, its answer is the one to show.
-        self.keep_selection = self.keep_selection || !self.is_searching();
+        // While another query is on its way, its answer is the one to show; and who has not left the
+        // query line yet wants to see the best.
+        let chosen = self.mode_beneath() != Mode::Query || self.results.selected() > 0;
+        self.keep_selection = chosen && (self.keep_selection || !self.is_searching());
         self.request()
     }
 

@@ -4,6 +4,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::display::steers;
+
 /// A line and where the cursor is in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
@@ -37,10 +39,10 @@ impl Line {
         &self.text[..self.cursor]
     }
 
-    /// Inserts text at the cursor, without control characters; a line break becomes a space.
+    /// Inserts text at the cursor, without characters that steer the terminal; a line break becomes a space.
     pub fn insert(&mut self, text: &str) {
         let spaced = text.replace(['\n', '\r', '\t'], " ");
-        let clean: String = spaced.chars().filter(|c| !c.is_control()).collect();
+        let clean: String = spaced.chars().filter(|c| !steers(*c)).collect();
         self.text.insert_str(self.cursor, &clean);
         self.cursor += clean.len();
     }
@@ -138,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_is_one_line_without_control_characters() {
+    fn what_is_pasted_is_one_line_that_steers_nothing() {
         let mut line = Line::new("ab");
         line.left();
-        line.insert("x\n\u{1b}[2Jy\u{7}");
+        line.insert("x\n\u{1b}[2Jy\u{7}\u{202e}");
         assert_eq!(line.text(), "ax [2Jyb");
         assert_eq!(line.before_cursor(), "ax [2Jy");
     }

@@ -64,6 +64,7 @@ enum Event {
 
 /// What the system asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "other systems send none"))]
 enum Signal {
     /// To end.
     End,

@@ -9,7 +9,7 @@ use soundseek::library::Facets;
 use soundseek::playback::PlaybackEvent;
 use soundseek::search::{CurvePoint, Part, Source};
 use soundseek::tui::worker::{Drawn, Failed, IndexingState, Progress, Response};
-use soundseek::tui::{Action, Command, Mode};
+use soundseek::tui::{Action, Command, Context, KeyMap, Mode};
 
 use crate::desk::{Desk, facts, hit, hits};
 
@@ -272,6 +272,21 @@ fn results_that_join_while_indexing_leave_the_selection_where_it_is() {
 }
 
 #[test]
+fn results_that_join_while_one_types_show_the_best() {
+    let mut desk = Desk::open(5);
+    desk.type_text("drum");
+    desk.answer(hits(5));
+    let progress = Progress {
+        done: 10,
+        to_do: 20,
+        ..Progress::of(IndexingState::Running)
+    };
+    desk.hear(Response::Indexing(progress));
+    desk.answer(vec![hit(1, "new.wav", 0.99, 1.0)]);
+    assert_eq!(desk.selected(), "new.wav");
+}
+
+#[test]
 fn more_results_are_asked_for_near_the_end_and_only_once_at_a_time() {
     let mut desk = Desk::with_results(hits(60));
     desk.press("G");
@@ -433,4 +448,24 @@ fn leaving_and_stopping_are_asked_for_from_everywhere() {
     let mut desk = Desk::open(3);
     desk.press("ctrl-z");
     assert_eq!(desk.commands.last(), Some(&Command::Suspend));
+}
+
+#[test]
+fn the_readme_lists_every_key_as_it_is() {
+    let readme = include_str!("../../README.md");
+    let mut expected = String::new();
+    for context in Context::ALL {
+        expected.push_str(&format!("{} (`{}`)\n\n", context.title(), context.name()));
+        expected.push_str("| keys | action | |\n|---|---|---|\n");
+        for (offer, chords) in KeyMap::default().offers(context) {
+            let keys: Vec<_> = chords.iter().map(|chord| format!("`{chord}`")).collect();
+            let keys = keys.join(" ");
+            expected.push_str(&format!("| {keys} | `{}` | {} |\n", offer.name, offer.help));
+        }
+        expected.push('\n');
+    }
+    assert!(
+        readme.contains(&expected),
+        "the tables of keys in the README should be:\n\n{expected}"
+    );
 }

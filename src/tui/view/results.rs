@@ -123,11 +123,7 @@ impl Columns {
             (true, _) => 8,
         };
         let rank = widest(&|hit| width(&hit.rank.to_string())).max(2);
-        let moment = if cells < 76 {
-            0
-        } else {
-            widest(&|hit| width(&moment_text(hit)))
-        };
+        let moment = widest(&|hit| width(&moment_text(hit)));
         let length = widest(&|hit| width(&clock(hit.record.sound.duration_s as f32)));
         let format = if cells < 68 {
             0
