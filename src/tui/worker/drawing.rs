@@ -4,12 +4,15 @@
 //! keystroke may wait for; it is given up as soon as another sound is selected.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
 use super::slot::Slot;
 use super::{Answer, DrawRequest, Drawn, Engine, Response};
-use crate::overview::Overviews;
+use crate::library::Stamp;
+use crate::overview::{Overview, Overviews};
 use crate::search::Searcher;
 
 /// Draws until the place where requests wait is closed.
@@ -34,6 +37,10 @@ pub fn serve(engine: &Engine, requests: &Slot<DrawRequest>, answer: &Answer) {
         }
         let cancelled = || !requests.is_empty() || requests.is_closed();
         let made = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            if has_changed(engine, &request.path) {
+                // What it holds now has another content, under which nothing may be kept yet.
+                return Ok(Overview::of_file(&request.path, &cancelled)?.map(Arc::new));
+            }
             overviews.get(&request.content, &request.path, &cancelled)
         }));
         let made: Result<_> = made
@@ -46,5 +53,15 @@ pub fn serve(engine: &Engine, requests: &Slot<DrawRequest>, answer: &Answer) {
             Ok(None) => {}
             Err(error) => tell(Drawn::Overview(Err(format!("{error:#}")))),
         }
+    }
+}
+
+/// True when a file is not what was indexed under its path. One that is gone, as on an unplugged drive,
+/// is still drawn as it was.
+fn has_changed(engine: &Engine, path: &Path) -> bool {
+    let known = engine.library.file(path).ok().flatten();
+    match (known, std::fs::metadata(path)) {
+        (Some(record), Ok(metadata)) => record.stamp != Stamp::of(&metadata),
+        _ => false,
     }
 }
