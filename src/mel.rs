@@ -3,7 +3,7 @@
 //! This is the only signal processing between samples and the audio encoder, and its numbers are
 //! part of the model: another mel scale moves the features by 20 dB. It stands apart because it
 //! can be checked alone, against stored reference features and a direct Fourier sum, where an
-//! embedding would hide the mistake. It knows no tensor, and nothing else names `rustfft`.
+//! embedding would hide the mistake. It knows no tensor, and nothing else names `realfft`.
 //!
 //! Source of every rule: `ClapFeatureExtractor` and `audio_utils.py` in Hugging Face transformers
 //! 4.57.6,
@@ -14,8 +14,8 @@ mod bands;
 use std::sync::Arc;
 
 use bands::Bands;
-use rustfft::num_complex::Complex;
-use rustfft::{Fft, FftPlanner};
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
 
 /// Power below this is raised to it before the logarithm, so that silence is exactly -100 dB
 /// (`mel_floor` of the reference's `spectrogram`).
@@ -176,19 +176,19 @@ impl LogMel {
 #[derive(Default)]
 pub struct Scratch {
     clip: Vec<f32>,
-    frames: Vec<Complex<f64>>,
+    frame: Vec<f64>,
+    spectrum: Vec<Complex<f64>>,
     fft: Vec<Complex<f64>>,
-    powers: [Vec<f32>; 2],
+    powers: Vec<f32>,
 }
 
 /// Computes log-mel spectrograms; built once, shared by threads.
 ///
 /// The transform is in double precision, as the reference's: in single precision its rounding moves
-/// the near-silent bands beside a pure tone by more than 1 dB. Two frames are transformed at once, as
-/// the real and the imaginary part of one.
+/// the near-silent bands beside a pure tone by more than 1 dB.
 pub struct LogMelExtractor {
     config: MelConfig,
-    fft: Arc<dyn Fft<f64>>,
+    fft: Arc<dyn RealToComplex<f64>>,
     window: Vec<f64>,
     bands: Bands,
 }
@@ -209,7 +209,7 @@ impl LogMelExtractor {
             .collect();
         Ok(LogMelExtractor {
             config: config.clone(),
-            fft: FftPlanner::new().plan_fft_forward(config.n_fft),
+            fft: RealFftPlanner::new().plan_fft_forward(config.n_fft),
             window,
             bands: Bands::new(&mel_bank(config), config.n_bins()),
         })
@@ -276,9 +276,10 @@ impl LogMelExtractor {
         let half = n_fft / 2;
         let Scratch {
             clip,
-            frames,
+            frame,
+            spectrum,
             fft,
-            powers: [first, second],
+            powers,
         } = scratch;
         let length = clip.len() - half;
         // Reflection about the first and the last sample, neither of them repeated.
@@ -288,24 +289,18 @@ impl LogMelExtractor {
         for i in 0..half {
             clip.push(clip[half + length - 2 - i]);
         }
-        frames.resize(n_fft, Complex::default());
-        fft.resize(self.fft.get_inplace_scratch_len(), Complex::default());
-        for powers in [&mut *first, &mut *second] {
-            powers.resize(self.bands.powers_len(), 0.0);
-        }
-        let count = self.config.frames_of(length);
-        for t in (0..count).step_by(2) {
-            let has_second = t + 1 < count;
-            let (start, next) = (t * hop, (t + usize::from(has_second)) * hop);
-            let samples = |start: usize| &clip[start..start + n_fft];
+        frame.resize(n_fft, 0.0);
+        spectrum.resize(half + 1, Complex::default());
+        fft.resize(self.fft.get_scratch_len(), Complex::default());
+        powers.resize(self.bands.powers_len(), 0.0);
+        for start in (0..self.config.frames_of(length)).map(|t| t * hop) {
             self.bands
-                .pack(samples(start), samples(next), &self.window, frames);
-            self.fft.process_with_scratch(frames, fft);
-            self.bands.powers(frames, first, second);
-            self.bands.decibels(first, out);
-            if has_second {
-                self.bands.decibels(second, out);
-            }
+                .window(&clip[start..start + n_fft], &self.window, frame);
+            self.fft
+                .process_with_scratch(frame, spectrum, fft)
+                .expect("the buffers have the planned lengths");
+            self.bands.powers(spectrum, powers);
+            self.bands.decibels(powers, out);
         }
     }
 }
