@@ -222,11 +222,11 @@ impl Library {
         let before = self.file(path)?;
         self.links.insert(&link_key(&record.content, &key), b"")?;
         self.files.insert(&key, &serde_json::to_vec(record)?)?;
-        if let Some(before) = before.filter(|before| before.content != record.content) {
-            self.links.remove(&link_key(&before.content, &key))?;
-        }
         if let Some(catalog) = &mut *catalog {
             catalog.put(path, record);
+        }
+        if let Some(before) = before.filter(|before| before.content != record.content) {
+            self.links.remove(&link_key(&before.content, &key))?;
         }
         self.failures.remove(&key)?;
         Ok(())

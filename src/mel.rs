@@ -3,7 +3,7 @@
 //! This is the only signal processing between samples and the audio encoder, and its numbers are
 //! part of the model: another mel scale moves the features by 20 dB. It stands apart because it
 //! can be checked alone, against stored reference features and a direct Fourier sum, where an
-//! embedding would hide the mistake. It knows no tensor, and nothing else names `realfft`.
+//! embedding would hide the mistake. It knows no tensor, and nothing but its own files names `realfft`.
 //!
 //! Source of every rule: `ClapFeatureExtractor` and `audio_utils.py` in Hugging Face transformers
 //! 4.57.6,

@@ -65,7 +65,9 @@ impl Bands {
     #[inline(always)]
     fn powers_lanes(&self, spectrum: &[Complex<f64>], powers: &mut [f32]) {
         for (power, bin) in powers.iter_mut().zip(spectrum) {
-            *power = (bin.re * bin.re + bin.im * bin.im).min(MAX_POWER) as f32;
+            let exact = bin.re * bin.re + bin.im * bin.im;
+            // A NaN stays one here, and becomes silence with the logarithm.
+            *power = if exact > MAX_POWER { MAX_POWER } else { exact } as f32;
         }
     }
 
@@ -174,6 +176,16 @@ mod tests {
         for power in [0.0, -1.0, f32::NAN, f32::NEG_INFINITY, 1e-10] {
             assert_eq!(decibels(power), -100.0, "{power}");
         }
+    }
+
+    #[test]
+    fn a_bin_that_is_no_number_is_silence() {
+        let bands = Bands::new(&[vec![1.0]], 1);
+        let mut powers = vec![0.0; bands.powers_len()];
+        let mut out = Vec::new();
+        bands.powers(&[Complex::new(f64::NAN, 0.0)], &mut powers);
+        bands.decibels(&powers, &mut out);
+        assert_eq!(out, [-100.0]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Digests {
 struct Stamp {
     size: u64,
     modified_ns: u64,
+    /// The change of the file's record, which programs cannot set back as they can its modification.
+    changed_ns: i128,
     device: u64,
     inode: u64,
 }
@@ -87,15 +89,18 @@ fn read(path: &Path) -> std::io::Result<blake3::Hash> {
 fn stamp(metadata: &Metadata) -> Option<Stamp> {
     let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     #[cfg(unix)]
-    let (device, inode) = {
+    let (device, inode, changed_ns) = {
         use std::os::unix::fs::MetadataExt;
-        (metadata.dev(), metadata.ino())
+        let changed_ns =
+            i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+        (metadata.dev(), metadata.ino(), changed_ns)
     };
     #[cfg(not(unix))]
-    let (device, inode) = (0, 0);
+    let (device, inode, changed_ns) = (0, 0, 0);
     (metadata.len() >= LEAST_BYTES).then_some(Stamp {
         size: metadata.len(),
         modified_ns: u64::try_from(since.as_nanos()).ok()?,
+        changed_ns,
         device,
         inode,
     })
@@ -143,10 +148,14 @@ mod tests {
         std::fs::write(file, text).expect("written");
         assert_eq!(digests.digest(&path).expect("remembered"), lie);
 
+        // Other weights of the same size, under the modification time of the first.
+        let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
         let (path, digests) = weights(folder.path(), 2);
         let changed = std::fs::File::options().append(true).open(&path);
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
-        changed.expect("opened").set_modified(time).expect("set");
+        let changed = changed.expect("opened");
+        changed
+            .set_modified(modified.expect("a time"))
+            .expect("set");
         let second = digests.digest(&path).expect("read");
         assert_eq!(second, blake3::hash(&vec![2; LEAST_BYTES as usize]));
     }

@@ -1,9 +1,10 @@
 //! CLAP: the dual encoder that puts sounds and texts into one space.
 //!
 //! [`ClapModel`] loads a checkpoint of Hugging Face transformers' `ClapModel`, of any of the three
-//! published families and any size, and computes embeddings with candle. The text encoder is
-//! RoBERTa, the audio encoder HTSAT (Wu et al. 2023, <https://arxiv.org/abs/2211.06687>). This
-//! module reads no audio and opens no index; it turns log-mel spectrograms and texts into vectors.
+//! published families and any size, and computes embeddings: on the processor by kernels of its own
+//! ([`Backend`]), elsewhere with candle. The text encoder is RoBERTa, the audio encoder HTSAT (Wu et
+//! al. 2023, <https://arxiv.org/abs/2211.06687>). This module reads no audio and opens no index; it
+//! turns log-mel spectrograms and texts into vectors.
 
 mod audio;
 mod checkpoint;

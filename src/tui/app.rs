@@ -24,7 +24,8 @@ use super::layout::{Areas, Openings};
 use super::line::Line;
 use super::theme::Theme;
 use super::worker::{
-    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, Progress, Request, Response, Task,
+    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, Progress, Request, Response, Subject,
+    Task,
 };
 use crate::display::printable_path;
 use crate::library::Facets;
@@ -184,6 +185,8 @@ pub struct App {
     pub menu: usize,
     /// The folder that was typed last, as it was typed.
     last_folder: String,
+    /// The sounds that the line is asked for.
+    asked_of: Vec<Subject>,
     /// How many sounds each choice of the filters leaves.
     pub facets: Facets,
     /// The filters are shown.
@@ -235,6 +238,7 @@ impl App {
             around: Surroundings::default(),
             menu: 0,
             last_folder: String::new(),
+            asked_of: vec![],
             facets: Facets::default(),
             filters_open: false,
             filter: 0,
@@ -657,7 +661,7 @@ impl App {
             Mode::Failures => self.library.failed.len(),
             _ => super::view::help_lines(self).len(),
         };
-        lines.saturating_sub(usize::from(self.size.1) - 4)
+        lines.saturating_sub(usize::from(self.size.1).saturating_sub(4))
     }
 
     /// The folder that all indexed folders lie in, so that names can be shown below it.

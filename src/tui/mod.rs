@@ -129,6 +129,8 @@ pub fn run(session: Session) -> Result<()> {
     let outcome = serve(&mut app, &mut screen, &workers, &events, commands);
     // The person has the shell back while the last file is finished.
     drop(screen);
+    // From here on a signal does what it does to any program, should a worker take long to end.
+    drop(events);
     drop(workers);
     outcome
 }

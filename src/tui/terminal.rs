@@ -161,14 +161,15 @@ pub fn listen_to_signals(sender: &Sender<Event>) -> Result<()> {
             .context("signals cannot be heard")?;
     let sender = sender.clone();
     std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let signal = match signal {
+        for number in signals.forever() {
+            let signal = match number {
                 SIGTSTP => Signal::Suspend,
                 SIGCONT => Signal::Continue,
                 _ => Signal::End,
             };
             if sender.send(Event::Signal(signal)).is_err() {
-                return;
+                // A refusal leaves the program to end by itself.
+                let _ = signal_hook::low_level::emulate_default_handler(number);
             }
         }
     });

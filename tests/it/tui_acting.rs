@@ -300,6 +300,28 @@ fn the_line_of_tags_is_what_one_sound_has_and_what_several_get() {
 }
 
 #[test]
+fn a_line_is_about_the_sounds_it_was_asked_for_whatever_is_selected_meanwhile() {
+    let mut desk = desk();
+    let asked_for = desk
+        .app
+        .results
+        .path()
+        .expect("a selected sound")
+        .to_owned();
+    desk.press("t");
+    desk.type_text("punchy");
+    let mut others = hits(5);
+    others.rotate_left(2);
+    desk.answer(others);
+    assert_ne!(desk.app.results.path(), Some(asked_for.as_path()));
+    desk.press("enter");
+    let tasks = tasks(&desk);
+    let subjects = &tasks.last().expect("a task").subjects;
+    assert_eq!(subjects.len(), 1);
+    assert_eq!(subjects[0].hit.path, asked_for);
+}
+
+#[test]
 fn a_wrong_tag_is_told_and_the_line_stays() {
     let mut desk = desk();
     desk.press("t");

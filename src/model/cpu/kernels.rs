@@ -53,6 +53,8 @@ pub(super) struct Kernels {
 pub(super) struct Multiply {
     pub lanes: usize,
     pub widest_panel: usize,
+    /// Whether it multiplies bytes, whose levels have to be given.
+    levelled: bool,
     run: unsafe fn(&Product),
 }
 
@@ -150,6 +152,7 @@ macro_rules! table {
             singles: Multiply {
                 lanes: $module::LANES,
                 widest_panel: $module::WIDEST_PANEL,
+                levelled: false,
                 run: $module::singles,
             },
             halves: $halves,
@@ -175,6 +178,7 @@ unsafe fn portable_bytes(p: &Product) {
 const PORTABLE_BYTES: Multiply = Multiply {
     lanes: portable::LANES,
     widest_panel: portable::WIDEST_PANEL,
+    levelled: true,
     run: portable_bytes,
 };
 
@@ -238,6 +242,7 @@ fn available() -> Vec<Kernels> {
     let bytes = Multiply {
         lanes: avx2::LANES,
         widest_panel: avx2::WIDEST_PANEL,
+        levelled: true,
         run: avx2_bytes,
     };
     if is_x86_feature_detected!("avx512f")
@@ -248,12 +253,14 @@ fn available() -> Vec<Kernels> {
         let halves = is_x86_feature_detected!("avx512bf16").then_some(Multiply {
             lanes: avx512::LANES,
             widest_panel: avx512::WIDEST_PANEL,
+            levelled: false,
             run: avx512_halves,
         });
         let bytes = if is_x86_feature_detected!("avx512vnni") {
             Multiply {
                 lanes: avx512::LANES,
                 widest_panel: avx512::WIDEST_PANEL,
+                levelled: true,
                 run: avx512_bytes,
             }
         } else {
@@ -271,6 +278,7 @@ fn available() -> Vec<Kernels> {
     let bytes = Multiply {
         lanes: neon::LANES,
         widest_panel: neon::WIDEST_PANEL,
+        levelled: true,
         run: neon_bytes,
     };
     vec![
@@ -313,7 +321,9 @@ impl Kernels {
         assert!(rows.words.len() >= (count - 1) * rows.stride + depth);
         assert!(rows.stride >= depth && weights.words.len() >= padded * depth);
         assert!(weights.bias.len() >= padded);
-        let levels = rows.levels.zip(weights.levels).map(|(a, b)| {
+        let levels = rows.levels.zip(weights.levels);
+        assert_eq!(levels.is_some(), with.levelled, "bytes have levels");
+        let levels = levels.map(|(a, b)| {
             assert!(a.0.len() >= count && a.1.len() >= count);
             assert!(b.0.len() >= padded && b.1.len() >= padded);
             Levels {

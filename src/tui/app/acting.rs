@@ -109,12 +109,12 @@ fn on_subjects(app: &mut App, action: &Action) -> Vec<Command> {
             return vec![];
         }
         Action::CopyPaths => return copy_paths(app, &subjects),
-        Action::CopyFiles => return ask(app, Ask::CopyTo, folder_text(app)),
-        Action::LinkFiles => return ask(app, Ask::LinkTo, folder_text(app)),
-        Action::Cut => return ask(app, Ask::CutTo, folder_text(app)),
+        Action::CopyFiles => return ask(app, Ask::CopyTo, folder_text(app), subjects),
+        Action::LinkFiles => return ask(app, Ask::LinkTo, folder_text(app), subjects),
+        Action::Cut => return ask(app, Ask::CutTo, folder_text(app), subjects),
         Action::Export => {
             let name = format!("{}sounds.{}", folder_text(app), ListFormat::M3u.extension());
-            return ask(app, Ask::Export, name);
+            return ask(app, Ask::Export, name, subjects);
         }
         Action::Tag => {
             let tags = match subjects.as_slice() {
@@ -122,7 +122,7 @@ fn on_subjects(app: &mut App, action: &Action) -> Vec<Command> {
                 _ => BTreeSet::new(),
             };
             let present = tags.iter().map(|tag| format!("{tag}, "));
-            return ask(app, Ask::Tags, present.collect());
+            return ask(app, Ask::Tags, present.collect(), subjects);
         }
         Action::Favourite => {
             let is = |subject: &Subject| marks_of(&app.labels, &subject.hit).favourite;
@@ -148,7 +148,8 @@ fn on_subjects(app: &mut App, action: &Action) -> Vec<Command> {
 
 /// Takes the line that was asked for; it stays open when it cannot be taken.
 pub fn answer(app: &mut App, asked: Ask) -> Vec<Command> {
-    let subjects = subjects(app);
+    // Not what is selected by now: another answer may have come while the line was typed.
+    let subjects = app.asked_of.clone();
     let typed = app.prompt.text().trim().to_string();
     if asked == Ask::Tags {
         return match retagged(app, &subjects, &typed) {
@@ -248,7 +249,8 @@ fn complete(app: &mut App) {
     app.prompt = Line::new(format!("{before}{space}{minus}{tag}, "));
 }
 
-fn ask(app: &mut App, what: Ask, line: String) -> Vec<Command> {
+fn ask(app: &mut App, what: Ask, line: String, subjects: Vec<Subject>) -> Vec<Command> {
+    app.asked_of = subjects;
     app.open_over(Mode::Prompt(what));
     app.prompt = Line::new(line);
     vec![]

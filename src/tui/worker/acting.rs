@@ -134,8 +134,10 @@ impl Work {
     fn serve(&self, to_do: &Receiver<Task>) {
         (self.answer)(Response::Labels(self.library.all_marks()));
         for task in to_do {
-            if self.ended.load(Ordering::Relaxed) {
-                return;
+            // Marks are what a person has typed and are done at once; the rest can be asked for again.
+            let is_mark = matches!(task.deed, Deed::Favourite(_) | Deed::Tag { .. });
+            if self.ended.load(Ordering::Relaxed) && !is_mark {
+                continue;
             }
             // What breaks with one file must not end what is done with all others.
             let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.act(task)));

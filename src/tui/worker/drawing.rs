@@ -41,7 +41,10 @@ pub fn serve(engine: &Engine, requests: &Slot<DrawRequest>, answer: &Answer) {
                 // What it holds now has another content, under which nothing may be kept yet.
                 return Ok(Overview::of_file(&request.path, &cancelled)?.map(Arc::new));
             }
-            overviews.get(&request.content, &request.path, &cancelled)
+            // Of sounds that are folded into one row, each has a content of its own.
+            let own = engine.library.file(&request.path)?;
+            let content = own.map_or(request.content, |record| record.content);
+            overviews.get(&content, &request.path, &cancelled)
         }));
         let made: Result<_> = made
             .ok()

@@ -164,7 +164,9 @@ pub(super) unsafe fn softmax<S: Simd>(s: S, w: &Softmax) {
         let bias = w.bias.add(row * w.stride);
         let mut greatest = s.splat(f32::MIN);
         for i in (0..w.width).step_by(S::LANES) {
-            let mut x = s.add(s.load(scores.add(i)), s.load(bias.add(i)));
+            // What an earlier row left beyond the width may be no number, which no bias would hide.
+            let x = s.load_part(scores.add(i), w.width - i);
+            let mut x = s.add(x, s.load(bias.add(i)));
             if !w.mask.is_null() {
                 x = s.add(x, s.load(w.mask.add(row * w.stride + i)));
             }
