@@ -53,7 +53,8 @@ impl Filters {
         self.pass_path(path) && self.pass_record(record)
     }
 
-    fn pass_path(&self, path: &Path) -> bool {
+    /// True when a path meets the conditions on paths; its record has not been read then.
+    pub fn pass_path(&self, path: &Path) -> bool {
         (self.within.is_empty() || self.within.iter().any(|place| path.starts_with(place)))
             && self.pass_extension(extension_of(path.file_name().unwrap_or_default()).as_deref())
             && self.pass_name(path.file_name().unwrap_or_default())

@@ -431,15 +431,21 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
             return editing::take_filters(app, true);
         }
         Action::ToParts => {
+            let before = app.query.narrowing.clone();
             if app.query.keep_typed() {
                 app.history.settle();
             }
+            // A typed description was asked for with its last letter, a typed filter was not.
+            let filtered = app.query.narrowing != before;
             match app.chips().checked_sub(1) {
                 Some(last) => {
                     app.part = last;
                     app.mode = Mode::Parts;
                 }
                 None => app.tell("the query has no parts yet: type one, or press s on a sound"),
+            }
+            if filtered {
+                return app.ask();
             }
         }
         Action::AddFolder => {

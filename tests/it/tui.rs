@@ -138,6 +138,18 @@ fn what_is_kept_as_a_part_stays_while_the_next_is_typed() {
 }
 
 #[test]
+fn a_filter_that_is_typed_is_asked_for_however_one_leaves_the_line() {
+    for keys in ["ctrl-t", "up"] {
+        let mut desk = Desk::open(2_128);
+        desk.type_text("fav");
+        assert!(!desk.question().narrowing.favourite, "{keys}");
+        desk.press(keys);
+        assert!(desk.question().narrowing.favourite, "{keys}");
+        assert_eq!(desk.app.query.line.text(), "", "{keys}");
+    }
+}
+
+#[test]
 fn a_question_mark_helps_on_an_empty_line_and_is_typed_on_another() {
     let mut desk = Desk::open(10);
     desk.press("?");

@@ -93,7 +93,13 @@ pub(super) fn all(app: &mut App) {
     if listed.iter().all(|hit| app.marked.contains(&hit.path)) {
         return none(app);
     }
+    let count = listed.len();
     listed.into_iter().for_each(|hit| app.marked.add(hit));
+    if !app.results.is_complete() {
+        app.tell(format!(
+            "marked the first {count}, which are listed; scroll down for more"
+        ));
+    }
 }
 
 /// Drops all marks.

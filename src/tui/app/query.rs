@@ -108,13 +108,13 @@ impl Query {
         taken
     }
 
-    /// Makes a part of what is typed; false when nothing is.
+    /// Makes parts and filters of what is typed; false when nothing is.
     pub fn keep_typed(&mut self) -> bool {
-        self.take_filters(true);
+        let filtered = self.take_filters(true);
         let typed = self.typed_part();
         self.line.take();
         self.parts.extend(typed.clone());
-        typed.is_some()
+        filtered || typed.is_some()
     }
 
     /// Takes a part out into the line, as it would be typed; false when it is a clip.

@@ -79,7 +79,7 @@ fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
                 .as_ref()
                 .is_none_or(|contents| contents.contains(&record.content))
     };
-    let files = engine.library.files_where(|_| true);
+    let files = engine.library.files_where(|path| filters.pass_path(path));
     let passing = files.filter(|file| {
         // A damaged record is told, not passed over.
         file.as_ref()
