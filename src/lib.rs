@@ -24,4 +24,5 @@ pub mod notation;
 pub mod overview;
 pub mod playback;
 pub mod search;
+mod search_path;
 pub mod tui;

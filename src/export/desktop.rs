@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::uri::file_uri;
+use crate::search_path::SearchPath;
 
 /// Programs that offer files to be dragged from a small window, best first, with the options for all
 /// files at once and for an end after the drop: [ripdrag](https://github.com/nik012003/ripdrag),
@@ -30,7 +31,7 @@ const PLACEHOLDER: &str = "{}";
 /// The programs and the screen that there are.
 #[derive(Debug, Clone)]
 pub struct Desktop {
-    folders: Vec<PathBuf>,
+    path: SearchPath,
     has_screen: bool,
 }
 
@@ -39,7 +40,7 @@ impl Desktop {
     /// or without one.
     pub fn new(path: &OsStr, has_screen: bool) -> Desktop {
         Desktop {
-            folders: std::env::split_paths(path).collect(),
+            path: SearchPath::new(path),
             has_screen,
         }
     }
@@ -64,7 +65,7 @@ impl Desktop {
     }
 
     fn find_drag_source(&self) -> Option<(&'static str, &'static [&'static str], PathBuf)> {
-        let find = |(name, options)| Some((name, options, self.find(name)?));
+        let find = |(name, options)| Some((name, options, self.path.find(name)?));
         DRAG_SOURCES.into_iter().find_map(find)
     }
 
@@ -83,7 +84,7 @@ impl Desktop {
         );
         let mut asked = false;
         for (program, arguments) in ways_to_reveal(file, folder) {
-            let Some(program) = self.find(program) else {
+            let Some(program) = self.path.find(program) else {
                 continue;
             };
             asked = true;
@@ -128,7 +129,8 @@ impl Desktop {
         let path = if Path::new(program).components().count() > 1 {
             PathBuf::from(program)
         } else {
-            self.find(program)
+            self.path
+                .find(program)
                 .with_context(|| format!("there is no program '{program}'"))?
         };
         let mut arguments: Vec<OsString> = Vec::new();
@@ -143,12 +145,6 @@ impl Desktop {
             arguments.extend(files.iter().map(OsString::from));
         }
         run(quiet(&path).args(arguments), program)
-    }
-
-    fn find(&self, program: &str) -> Option<PathBuf> {
-        let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-        let places = self.folders.iter().map(|folder| folder.join(&name));
-        places.into_iter().find(|place| is_program(place))
     }
 }
 
@@ -199,16 +195,4 @@ fn run(command: &mut Command, program: &str) -> Result<()> {
         .with_context(|| format!("'{program}' cannot be started"))?;
     ensure!(status.success(), "'{program}' ended with {status}");
     Ok(())
-}
-
-#[cfg(unix)]
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata = std::fs::metadata(path);
-    metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_program(path: &Path) -> bool {
-    path.is_file()
 }

@@ -5,11 +5,12 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::output::{Device, Output, OutputError};
+use crate::search_path::SearchPath;
 
 /// The players that are looked for, best first: those that reach a sound server before those that
 /// want the card for themselves.
@@ -110,28 +111,13 @@ pub struct ProgramPlayer {
 impl ProgramPlayer {
     /// Those of the [`PLAYERS`] that lie in a folder of `path`, a list as in `PATH`, best first.
     pub fn found_on(path: &OsStr) -> Vec<ProgramPlayer> {
-        let folders: Vec<PathBuf> = std::env::split_paths(path).collect();
+        let path = SearchPath::new(path);
         let find = |player: &'static str| {
-            let name = format!("{player}{}", std::env::consts::EXE_SUFFIX);
-            let places = folders.iter().map(|folder| folder.join(&name));
-            let program = places.into_iter().find(|place| is_program(place))?;
+            let program = path.find(player)?;
             Some(ProgramPlayer { player, program })
         };
         PLAYERS.into_iter().filter_map(find).collect()
     }
-}
-
-fn is_program(place: &Path) -> bool {
-    let Ok(metadata) = std::fs::metadata(place) else {
-        return false;
-    };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    metadata.is_file()
 }
 
 impl Device for ProgramPlayer {
