@@ -99,6 +99,21 @@ pub struct Hit {
     pub alike: Vec<PathBuf>,
 }
 
+impl Hit {
+    /// A file that nothing was asked of: all of it is meant, and it is like nothing, of no rank.
+    pub fn whole(path: PathBuf, record: FileRecord) -> Hit {
+        Hit {
+            rank: 0,
+            moment: (0.0, record.sound.duration_s as f32),
+            path,
+            record,
+            similarity: 0.0,
+            strength: 0.0,
+            alike: vec![],
+        }
+    }
+}
+
 /// How well one stored moment of a file matches a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurvePoint {

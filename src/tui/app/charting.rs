@@ -99,17 +99,7 @@ fn select(app: &mut App) {
     let hit = app.charting.chart.as_ref().and_then(|chart| {
         let path = chart.files.get(app.charting.cursor)?.clone();
         let record = chart.records.get(app.charting.cursor)?.clone();
-        let moment = (0.0, record.sound.duration_s as f32);
-        // As if it had been found whole.
-        Some(Hit {
-            rank: 0,
-            path,
-            record,
-            moment,
-            similarity: 0.0,
-            strength: 0.0,
-            alike: vec![],
-        })
+        Some(Hit::whole(path, record))
     });
     app.results.select_on_map(hit);
 }

@@ -87,15 +87,9 @@ fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
     });
     let hits = passing.take(request.n).enumerate().map(|(place, file)| {
         let (path, record) = file?;
-        let moment = (0.0, record.sound.duration_s as f32);
         Ok(Hit {
             rank: place + 1,
-            path,
-            record,
-            moment,
-            similarity: 0.0,
-            strength: 0.0,
-            alike: vec![],
+            ..Hit::whole(path, record)
         })
     });
     hits.collect()
