@@ -18,10 +18,11 @@ mod results;
 
 use std::path::{Path, PathBuf};
 
-use super::action::{Action, Context};
+use super::action::Action;
 use super::keys::{Chord, KeyMap};
 use super::layout::{Areas, Openings};
 use super::line::Line;
+use super::offers::Context;
 use super::theme::Theme;
 use super::worker::{
     DrawRequest, Failed, IndexingState, Labels, LibraryFacts, Progress, Request, Response, Subject,

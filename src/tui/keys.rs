@@ -10,7 +10,8 @@ use std::fmt;
 use anyhow::{Result, bail};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{Action, Context, OFFERS, Offer};
+use super::action::Action;
+use super::offers::{Context, OFFERS, Offer};
 
 /// A key with the modifiers that are held down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ mod keys;
 mod layout;
 mod line;
 mod mouse;
+mod offers;
 mod terminal;
 mod theme;
 mod view;
@@ -28,7 +29,7 @@ use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind, MouseEven
 use crate::export::Desktop;
 use crate::library::Library;
 use crate::playback::devices;
-pub use action::{Action, Context, OFFERS, Offer};
+pub use action::Action;
 pub use app::{
     App, Ask, Command, Drawing, FilterRow, Hearing, Marked, Mode, Narrowing, Notice, Opening,
     Query, Results, Row, Surroundings, update,
@@ -38,6 +39,7 @@ pub use keys::{Chord, KeyMap, OwnKeys};
 pub use layout::{Areas, LEAST_HEIGHT, LEAST_WIDTH, Openings};
 pub use line::Line;
 pub use mouse::action_of as mouse_action;
+pub use offers::{Context, OFFERS, Offer};
 use terminal::Screen;
 pub use theme::{ColourDepth, Ground, Palette, Rgb, Theme};
 pub use view::{draw, spectrogram, strip, waveform};

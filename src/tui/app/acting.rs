@@ -12,7 +12,7 @@ use crate::display::{count, printable};
 use crate::export::{ListFormat, Placing};
 use crate::library::{Marks, Tag};
 use crate::search::Hit;
-use crate::tui::action::{Context, Offer};
+use crate::tui::offers::{Context, Offer};
 use crate::tui::worker::{Deed, Labels, Outcome, Subject, Task};
 
 /// The most bytes that are put onto the clipboard. Terminals take escape sequences of 100,000 bytes,

@@ -9,9 +9,9 @@ use ratatui::text::{Line, Span};
 
 use super::{draw_lines, rule};
 use crate::display::{count, printable};
-use crate::tui::action::Context;
 use crate::tui::app::App;
 use crate::tui::fit::{cut_end, cut_start, pad, width};
+use crate::tui::offers::Context;
 
 /// How wide the keys of a line are.
 const KEYS_WIDTH: usize = 20;

@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::fill;
-use crate::tui::action::Offer;
 use crate::tui::app::{App, menu, obstacle, subjects_text};
 use crate::tui::fit::{cut_end, pad, width};
+use crate::tui::offers::Offer;
 
 /// How wide the menu is, with its frame.
 const WIDTH: u16 = 56;

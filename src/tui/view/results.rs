@@ -12,9 +12,10 @@ use super::query::file_name;
 use super::{draw_lines, fill, hint, rule, wrap};
 use crate::display::{bar, clock, count, printable, printable_path};
 use crate::search::Hit;
-use crate::tui::action::{Action, Context};
+use crate::tui::action::Action;
 use crate::tui::app::{App, Mode, Row, matched_span};
 use crate::tui::fit::{cut_end, cut_middle, cut_start, pad, pad_left, width};
+use crate::tui::offers::Context;
 
 /// How wide favourites and tags are at most in a row.
 const LABELS_WIDTH: usize = 18;

@@ -9,9 +9,10 @@ use ratatui::widgets::Widget;
 use super::hint;
 use super::results::grouped;
 use crate::display::printable;
-use crate::tui::action::{Action, Context};
+use crate::tui::action::Action;
 use crate::tui::app::{App, Ask, Mode, completions, subjects_text};
 use crate::tui::fit::{cut_end, cut_start, width};
+use crate::tui::offers::Context;
 use crate::tui::worker::IndexingState;
 
 /// How wide the name of what is acted on is at most, in a question.
