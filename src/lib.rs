@@ -2,7 +2,7 @@
 //!
 //! The library is a pipeline, and its modules are the stages: [`audio`] turns files into segments of
 //! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
-//! into embeddings in one shared space, and [`embed`] is the seam between those and what uses them.
+//! into embeddings in one shared space, [`hub`] finds the models that people name, and [`embed`] is the seam between those and what uses them.
 //! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`search`] asks
 //! it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
 //! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
@@ -14,6 +14,7 @@ pub mod demo;
 pub mod display;
 pub mod embed;
 pub mod export;
+pub mod hub;
 pub mod ingest;
 pub mod json;
 pub mod library;

@@ -44,8 +44,8 @@ pub struct Common {
     /// The folder that the library lies in [default: in the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub library: Option<PathBuf>,
-    /// A CLAP checkpoint folder (Hugging Face format), or `builtin`
-    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
+    /// The model: `builtin`, a name of `soundseek model list`, owner/name[@revision] on the Hugging Face hub, or a checkpoint's folder
+    #[arg(long, global = true, value_name = "MODEL", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub model: PathBuf,
     /// Where the model runs: auto, cpu, cuda[:N] or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
@@ -103,6 +103,12 @@ pub enum Command {
         #[arg(value_hint = ValueHint::AnyPath)]
         new: PathBuf,
     },
+    /// Show models and what is known of them
+    Model {
+        /// What to do
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -110,6 +116,26 @@ pub enum Command {
     },
     /// Print the man page
     Man,
+}
+
+/// What can be done about models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// List the models that have a name: size, licence, what they are good for
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a model and show what it is
+    Info {
+        /// A model on this machine [default: the one in use]
+        #[arg(value_name = "NAME|DIR", value_hint = ValueHint::DirPath)]
+        name: Option<OsString>,
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

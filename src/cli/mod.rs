@@ -8,6 +8,7 @@ mod clip;
 mod demo;
 mod embed;
 mod index;
+mod model;
 mod progress;
 mod search;
 mod status;
@@ -21,8 +22,9 @@ use anyhow::{Result, bail};
 use clap::{CommandFactory, Parser};
 use soundseek::display::{printable, printable_path};
 use soundseek::embed::Embedder;
+use soundseek::hub::{Hub, ModelName};
 use soundseek::library::Library;
-use soundseek::model::{Checkpoint, DeviceChoice, LoadOptions};
+use soundseek::model::{DeviceChoice, LoadOptions};
 
 use args::{Command, CommandLine, Common};
 
@@ -76,6 +78,7 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
         Command::Roots => status::roots(common, out),
         Command::Remove { path } => status::remove(common, path, out),
         Command::Relink { old, new } => status::relink(common, old, new, out),
+        Command::Model { command } => model::model(common, command, out),
         Command::Completions { shell } => {
             // The generator takes a reader that has seen enough for a bug, and panics.
             let mut script = Vec::new();
@@ -117,11 +120,8 @@ fn open_existing_library(common: &Common) -> Result<Library> {
 
 fn load_model(common: &Common) -> Result<Embedder> {
     let (options, _) = load_options(common)?;
-    let checkpoint = match common.model.to_str() {
-        Some("builtin" | "") => Checkpoint::BuiltIn,
-        _ => Checkpoint::Folder(common.model.clone()),
-    };
-    Embedder::load(&checkpoint, options)
+    let name = ModelName::parse(common.model.as_os_str())?;
+    Embedder::load(&Hub::from_environment().checkpoint(&name)?, options)
 }
 
 /// How the model is computed, and lines that say what was asked for and is not to be had.

@@ -18,6 +18,7 @@ mod ingest;
 mod long_running;
 mod map;
 mod marks;
+mod models;
 mod odd_input;
 mod out_of_reach;
 mod overview;
