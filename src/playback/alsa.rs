@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::ptr;
-use std::rc::Rc;
+use std::sync::OnceLock;
 
 use libloading::Library;
 
@@ -82,7 +82,7 @@ impl Device for Alsa {
     }
 
     fn open(&self) -> Result<Box<dyn Output>, OutputError> {
-        let functions = Functions::load().map_err(|reason| self.error(reason))?;
+        let functions = Functions::of_this_thread().map_err(|reason| self.error(reason))?;
         let name = CString::new(self.device.as_str())
             .map_err(|_| self.error("a device's name has no NUL in it"))?;
         let pcm = functions
@@ -106,6 +106,11 @@ impl Device for Alsa {
     }
 }
 
+/// The functions that are needed, once they were found. They stay for good: ALSA's plugins keep
+/// threads and open connections that do not outlive their code, and to load them again for every sound
+/// takes longer than to open the device.
+static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+
 /// The functions that are needed, with the library that they lie in.
 struct Functions {
     open: Open,
@@ -116,12 +121,33 @@ struct Functions {
     delay: Delay,
     close: Close,
     error_text: ErrorText,
+    set_complain: Option<SetComplain>,
     /// Keeps the code behind the pointers loaded.
     _library: Library,
 }
 
 impl Functions {
-    fn load() -> Result<Rc<Functions>, String> {
+    /// Those that were found before, or else what is found now; ALSA is silent on this thread from
+    /// here on, as it would print to the terminal that the user looks at.
+    fn of_this_thread() -> Result<&'static Functions, String> {
+        let functions = match FUNCTIONS.get() {
+            Some(functions) => functions,
+            None => {
+                let found = Functions::load()?;
+                FUNCTIONS.get_or_init(|| found)
+            }
+        };
+        if let Some(set) = functions.set_complain {
+            #[expect(unsafe_code, reason = "a call into a C library")]
+            // SAFETY: the callback has the declared type and is never freed.
+            unsafe {
+                set(Some(say_nothing));
+            }
+        }
+        Ok(functions)
+    }
+
+    fn load() -> Result<Functions, String> {
         #[expect(unsafe_code, reason = "functions of a C library are looked up by name")]
         // SAFETY: alsa-lib's initialisers have no preconditions, and every type above repeats the
         // declaration in its headers; the pointers live no longer than the library beside them.
@@ -129,12 +155,8 @@ impl Functions {
             let library =
                 Library::new(LIBRARY).map_err(|_| format!("{LIBRARY} is not installed"))?;
             let missing = |error: libloading::Error| format!("{LIBRARY} is too old: {error}");
-            if let Ok(set) = library.get::<SetComplain>(b"snd_lib_error_set_local\0") {
-                // The library would print to the terminal that the user looks at. Of this thread
-                // only, which is the player's own.
-                set(Some(say_nothing));
-            }
-            Ok(Rc::new(Functions {
+            let set_complain = library.get::<SetComplain>(b"snd_lib_error_set_local\0");
+            Ok(Functions {
                 open: *library.get(b"snd_pcm_open\0").map_err(missing)?,
                 nonblock: *library.get(b"snd_pcm_nonblock\0").map_err(missing)?,
                 set_params: *library.get(b"snd_pcm_set_params\0").map_err(missing)?,
@@ -143,8 +165,9 @@ impl Functions {
                 delay: *library.get(b"snd_pcm_delay\0").map_err(missing)?,
                 close: *library.get(b"snd_pcm_close\0").map_err(missing)?,
                 error_text: *library.get(b"snd_strerror\0").map_err(missing)?,
+                set_complain: set_complain.ok().map(|set| *set),
                 _library: library,
-            }))
+            })
         }
     }
 
@@ -187,7 +210,7 @@ extern "C" fn say_nothing(
 
 struct OpenedPcm {
     name: String,
-    functions: Rc<Functions>,
+    functions: &'static Functions,
     /// Not null, and open until this is dropped.
     pcm: *mut c_void,
     rate_hz: u32,
