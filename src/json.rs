@@ -2,7 +2,7 @@
 //!
 //! JSON has only Unicode while names of files are bytes; here is what becomes of those that are none.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,8 @@ pub fn hit(hit: &Hit, marks: &Marks) -> Value {
         "tags": marks.tags,
     });
     put_path(&mut object, "path", &hit.path);
-    put_paths(&mut object, "alike", &hit.alike);
+    let alike: Vec<&Path> = hit.alike.iter().map(|alike| alike.path.as_path()).collect();
+    put_paths(&mut object, "alike", &alike);
     object
 }
 
@@ -45,7 +46,7 @@ pub fn put_path(object: &mut Value, field: &str, path: &Path) {
 }
 
 /// [`put_path`] for a list; the second one, if any path needs it, is as long and has null for the others.
-pub fn put_paths(object: &mut Value, field: &str, paths: &[PathBuf]) {
+pub fn put_paths(object: &mut Value, field: &str, paths: &[&Path]) {
     let texts = paths.iter().map(|path| path.to_string_lossy());
     object[field] = json!(texts.collect::<Vec<_>>());
     let bytes: Vec<_> = paths.iter().map(|path| hex(path)).collect();

@@ -5,6 +5,7 @@
 //! list. What the index finds are contents; here they become files, copies and near-identical sounds
 //! are folded, and similarities are put on a scale that a person can read ([`strength`]).
 
+mod clips;
 mod fold;
 pub mod strength;
 
@@ -21,6 +22,7 @@ use crate::embed::{Embedder, mean, weighted_sum};
 pub use crate::library::Filters;
 use crate::library::{FileRecord, Library, Moment, SoundEntry, Stamp};
 use crate::mel::Scratch;
+pub use clips::Clips;
 use fold::Folder;
 use strength::Background;
 
@@ -95,8 +97,8 @@ pub struct Hit {
     pub similarity: f32,
     /// The similarity on a readable scale, in [0, 1]: see [`strength`].
     pub strength: f32,
-    /// Other files that are the same sound, by content or very nearly.
-    pub alike: Vec<PathBuf>,
+    /// Other files that are the same sound, by content or very nearly; these fold nothing themselves.
+    pub alike: Vec<Hit>,
 }
 
 impl Hit {
@@ -134,6 +136,7 @@ pub struct Searcher<'a> {
     library: &'a Library,
     index: &'a RwLock<Index>,
     embedder: &'a Embedder,
+    clips: Option<&'a Clips>,
 }
 
 impl<'a> Searcher<'a> {
@@ -147,6 +150,15 @@ impl<'a> Searcher<'a> {
             library,
             index,
             embedder,
+            clips: None,
+        }
+    }
+
+    /// Remembers clips that have to be embedded; `clips` is for this model alone.
+    pub fn remembering(self, clips: &'a Clips) -> Searcher<'a> {
+        Searcher {
+            clips: Some(clips),
+            ..self
         }
     }
 
@@ -226,22 +238,25 @@ impl<'a> Searcher<'a> {
     fn clip_vector(&self, path: &Path, span: Option<&Span>) -> Result<Vector> {
         let metadata = std::fs::metadata(path)
             .with_context(|| format!("the clip {} cannot be read", path.display()))?;
+        let stamp = Stamp::of(&metadata);
         if span.is_none() {
             let record = self.library.file(&self.library.place(path)?)?;
-            let stamp = Stamp::of(&metadata);
             if let Some(record) = record.filter(|record| record.stamp == stamp)
                 && let Some(entry) = self.index().get(&record.content)?
             {
                 return mean(&entry.vectors);
             }
         }
-        let vectors = embed_file(self.embedder, path, span)?;
-        mean(
-            &vectors
-                .into_iter()
-                .map(|(_, vector)| vector)
-                .collect::<Vec<_>>(),
-        )
+        let known = self.clips.and_then(|clips| clips.recall(path, stamp, span));
+        if let Some(vector) = known {
+            return Ok(vector);
+        }
+        let vectors = embed_file(self.embedder, path, span)?.into_iter();
+        let vector = mean(&vectors.map(|(_, vector)| vector).collect::<Vec<_>>())?;
+        if let Some(clips) = self.clips {
+            clips.remember(path, stamp, span, &vector);
+        }
+        Ok(vector)
     }
 
     fn search_vector(

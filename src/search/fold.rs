@@ -76,7 +76,7 @@ impl<'a> Folder<'a> {
             ends.insert(hit.moment.0.to_bits(), hit.moment.1);
         } else if self.folds() {
             if let Some(place) = self.place_of_alike(&hit)? {
-                self.hits[place].alike.push(hit.path);
+                self.hits[place].alike.push(hit);
                 return Ok(());
             }
             let places = self.by_length.entry(length_of(&hit)).or_default();
@@ -94,6 +94,9 @@ impl<'a> Folder<'a> {
         self.hits.truncate(n);
         for (place, hit) in self.hits.iter_mut().enumerate() {
             hit.rank = place + 1;
+            hit.alike
+                .iter_mut()
+                .for_each(|alike| alike.rank = place + 1);
         }
         self.hits
     }

@@ -192,6 +192,8 @@ pub enum Action {
     SeekTo(f64),
     /// The mouse was dragged there.
     DragTo(f64),
+    /// The mouse was let go.
+    Release,
     /// The row of the filters with this number was clicked.
     ClickFilter(usize),
     /// The wheel was turned over the list, by so many rows.

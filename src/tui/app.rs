@@ -16,6 +16,7 @@ mod narrowing;
 mod query;
 mod results;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::action::Action;
@@ -25,8 +26,8 @@ use super::line::Line;
 use super::offers::Context;
 use super::theme::Theme;
 use super::worker::{
-    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, Progress, Request, Response, Subject,
-    Task,
+    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, MatchRequest, Progress, Request,
+    Response, Subject, Task,
 };
 use crate::display::printable_path;
 use crate::library::Facets;
@@ -49,6 +50,8 @@ pub enum Command {
     Search(Request),
     /// Draw a sound.
     Draw(DrawRequest),
+    /// Compare each moment of a sound with the query.
+    Match(MatchRequest),
     /// Play a sound, under this name.
     Play(PlayId, Play),
     /// Fall silent.
@@ -480,6 +483,7 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         | Action::SeekOn
         | Action::SeekTo(_)
         | Action::DragTo(_)
+        | Action::Release
         | Action::NextPeak
         | Action::PreviousPeak
         | Action::Loop
@@ -488,8 +492,10 @@ fn act(app: &mut App, action: Action) -> Vec<Command> {
         | Action::Audition
         | Action::SelectFrom
         | Action::SelectTo => {
-            if let Action::SeekTo(share) = action {
-                app.pressed = Some(share);
+            match action {
+                Action::SeekTo(share) => app.pressed = Some(share),
+                Action::Release => app.pressed = None,
+                _ => {}
             }
             return hearing::act(app, &action);
         }
@@ -628,7 +634,11 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         }
         // Those of another question come after them, or have been overtaken.
         Response::Facets { .. } => {}
-        Response::Drawn { generation, drawn } => drawing::take(app, generation, drawn),
+        Response::Drawn {
+            generation,
+            overview,
+        } => drawing::take(app, generation, overview),
+        Response::Matched { generation, curve } => drawing::take_match(app, generation, curve),
         Response::Charting(share) => app.charting.progress = Some(share),
         Response::Chart(chart) => charting::take(app, chart),
         Response::Playback(event) => hearing::hear(app, event),
@@ -640,11 +650,17 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
 }
 
 fn hear_progress(app: &mut App, progress: Progress) -> Vec<Command> {
-    app.library.failed.extend(progress.failed.iter().cloned());
+    // A file that is tried again and fails again is told once.
+    let again: HashSet<&Path> = progress.failed.iter().map(|f| f.path.as_path()).collect();
+    let told = &mut app.library.failed;
+    told.retain(|failed| !again.contains(failed.path.as_path()));
+    told.extend(progress.failed.iter().cloned());
     if let Some(note) = progress.notes.last() {
         app.complain(note.clone());
     }
-    let grown = progress.done > app.indexing.done;
+    // At its end too: what was only changed, moved or dropped counts no files.
+    let ended = matches!(progress.state, IndexingState::Done(_));
+    let grown = progress.done > app.indexing.done || ended;
     match &progress.state {
         IndexingState::Done(outcome) => app.tell(outcome.clone()),
         IndexingState::Broken(reason) => app.complain(format!("indexing failed: {reason}")),

@@ -151,6 +151,7 @@ fn serve(
             match command {
                 Command::Search(request) => workers.search(request),
                 Command::Draw(request) => workers.draw(request),
+                Command::Match(request) => workers.compare(request),
                 Command::Play(id, play) => workers.player().play(id, play),
                 Command::Stop => workers.player().stop(),
                 Command::Seek(to_s) => workers.player().seek(to_s),

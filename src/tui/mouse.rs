@@ -22,6 +22,7 @@ pub fn action_of(app: &App, mouse: &MouseEvent) -> Option<Action> {
     match mouse.kind {
         MouseEventKind::ScrollDown => Some(Action::Scroll(WHEEL)),
         MouseEventKind::ScrollUp => Some(Action::Scroll(-WHEEL)),
+        MouseEventKind::Up(MouseButton::Left) => Some(Action::Release),
         MouseEventKind::Drag(MouseButton::Left) if !reading => {
             share_of(areas.preview, column, row).map(Action::DragTo)
         }

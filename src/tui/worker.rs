@@ -12,11 +12,12 @@ mod indexing;
 mod searching;
 mod slot;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
@@ -24,7 +25,7 @@ use crate::export::Desktop;
 use crate::library::{ContentHash, Facets, Library};
 use crate::overview::Overview;
 use crate::playback::{Device, PlaybackEvent, Player};
-use crate::search::{CurvePoint, Hit, Part};
+use crate::search::{Clips, CurvePoint, Hit, Part, Searcher};
 use crate::tui::app::Narrowing;
 
 use acting::Actor;
@@ -63,17 +64,17 @@ pub struct DrawRequest {
     pub path: PathBuf,
     /// Its content.
     pub content: ContentHash,
-    /// The query whose match along the sound is wanted; none when it is not.
-    pub parts: Vec<Part>,
 }
 
-/// What was drawn of a sound.
+/// A sound whose moments are to be compared with a query.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Drawn {
-    /// The sound as a whole; or why it cannot be drawn.
-    Overview(Result<Arc<Overview>, String>),
-    /// How well each of its moments matches.
-    Curve(Vec<CurvePoint>),
+pub struct MatchRequest {
+    /// Which request it is; they count up.
+    pub generation: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// The query.
+    pub parts: Vec<Part>,
 }
 
 /// What a worker has to say.
@@ -101,8 +102,15 @@ pub enum Response {
     Drawn {
         /// Which request it was.
         generation: u64,
-        /// What was drawn.
-        drawn: Drawn,
+        /// The sound as a whole; or why it cannot be drawn.
+        overview: Result<Arc<Overview>, String>,
+    },
+    /// How well each moment of a sound matches.
+    Matched {
+        /// Which request it was.
+        generation: u64,
+        /// The moments in the order of time.
+        curve: Vec<CurvePoint>,
     },
     /// How far the making of the map is, in [0, 1].
     Charting(f32),
@@ -132,11 +140,18 @@ pub struct LibraryFacts {
 /// Where workers' responses go.
 pub type Answer = Arc<dyn Fn(Response) + Send + Sync>;
 
+/// What something gives; a panic in it is told as an error and ends nothing else.
+fn caught<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(anyhow!("{what}: this is a defect of the program")))
+}
+
 /// The open library with all that is needed to search and fill it, shared by the workers.
 struct Engine {
     library: Arc<Library>,
     index: RwLock<Index>,
     embedder: Embedder,
+    clips: Clips,
 }
 
 impl Engine {
@@ -144,11 +159,26 @@ impl Engine {
         let embedder = load_model()?;
         let index = RwLock::new(library.index_for_writing(&embedder)?);
         library.load_catalog()?;
-        Ok(Engine {
+        let engine = Engine {
             library,
             index,
             embedder,
-        })
+            clips: Clips::default(),
+        };
+        engine.prepare_graph();
+        Ok(engine)
+    }
+
+    fn searcher(&self) -> Searcher<'_> {
+        Searcher::new(&self.library, &self.index, &self.embedder).remembering(&self.clips)
+    }
+
+    /// Has the graph loaded, or built where it pays and is not there yet; searches scan meanwhile.
+    fn prepare_graph(&self) {
+        let index = self.index.write();
+        index
+            .unwrap_or_else(PoisonError::into_inner)
+            .prepare_graph();
     }
 
     fn facts(&self) -> Result<LibraryFacts> {
@@ -171,6 +201,7 @@ impl Engine {
 pub struct Workers {
     requests: Arc<Slot<Request>>,
     drawings: Arc<Slot<DrawRequest>>,
+    matches: Arc<Slot<MatchRequest>>,
     charts: Arc<Slot<()>>,
     player: Player,
     actor: Actor,
@@ -193,6 +224,8 @@ impl Workers {
         };
         let drawings = Arc::new(Slot::default());
         let for_drawing = Arc::clone(&drawings);
+        let matches = Arc::new(Slot::default());
+        let for_matching = Arc::clone(&matches);
         let charts = Arc::new(Slot::default());
         let for_charting = Arc::clone(&charts);
         let requests = Arc::new(Slot::default());
@@ -201,7 +234,10 @@ impl Workers {
         let actor = Actor::start(Arc::clone(&library), desktop, Arc::clone(&answer));
         let (for_search, for_indexing) = (Arc::clone(&requests), Arc::clone(&indexer));
         let opening = std::thread::spawn(move || {
-            let engine = match Engine::open(library, load_model) {
+            let opened = caught("the library cannot be opened", || {
+                Engine::open(library, load_model)
+            });
+            let engine = match opened {
                 Ok(engine) => Arc::new(engine),
                 Err(error) => return answer(Response::Broken(format!("{error:#}"))),
             };
@@ -216,19 +252,24 @@ impl Workers {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
                 std::thread::spawn(move || drawing::serve(&engine, &for_drawing, &answer))
             };
+            let matching = {
+                let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
+                std::thread::spawn(move || drawing::compare(&engine, &for_matching, &answer))
+            };
             let charting = {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
                 std::thread::spawn(move || charting::serve(&engine, &for_charting, &answer))
             };
             searching::serve(&engine, &for_search, &answer);
-            // A panic there has been told as its last word.
-            let _ = indexing.join();
-            let _ = drawing.join();
-            let _ = charting.join();
+            for thread in [indexing, drawing, matching, charting] {
+                // What went wrong there has been told.
+                let _ = thread.join();
+            }
         });
         Workers {
             requests,
             drawings,
+            matches,
             charts,
             player,
             actor,
@@ -245,6 +286,11 @@ impl Workers {
     /// Asks for a drawing; one that still waits is forgotten, one that is being made is given up.
     pub fn draw(&self, request: DrawRequest) {
         self.drawings.put(request);
+    }
+
+    /// Asks how well each moment of a sound matches; one that still waits is forgotten.
+    pub fn compare(&self, request: MatchRequest) {
+        self.matches.put(request);
     }
 
     /// Asks for the map.
@@ -277,6 +323,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.requests.close();
         self.drawings.close();
+        self.matches.close();
         self.charts.close();
         self.indexer.close();
         for thread in self.threads.drain(..) {

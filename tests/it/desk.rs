@@ -2,14 +2,16 @@
 //! itself plays, as late and as out of order as it likes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use soundseek::library::{FileRecord, SoundRecord, Stamp};
-use soundseek::search::Hit;
-use soundseek::tui::worker::{Drawn, LibraryFacts, Request, Response};
+use soundseek::overview::Overview;
+use soundseek::search::{CurvePoint, Hit};
+use soundseek::tui::worker::{LibraryFacts, Request, Response};
 use soundseek::tui::{
     Action, App, Chord, ColourDepth, Command, Ground, Hearing, KeyMap, Palette, Theme, draw, update,
 };
@@ -18,8 +20,9 @@ use soundseek::tui::{
 pub struct Desk {
     pub app: App,
     pub commands: Vec<Command>,
-    /// The last request for a drawing.
+    /// The last request for a drawing, and for a match.
     drawing: u64,
+    matching: u64,
 }
 
 impl Desk {
@@ -36,6 +39,7 @@ impl Desk {
             app: App::new(KeyMap::default(), theme, hearing),
             commands: vec![],
             drawing: 0,
+            matching: 0,
         };
         desk.act(Action::Resize(80, 24));
         desk
@@ -61,8 +65,10 @@ impl Desk {
     pub fn act(&mut self, action: Action) {
         let commands = update(&mut self.app, action);
         for command in &commands {
-            if let Command::Draw(request) = command {
-                self.drawing = request.generation;
+            match command {
+                Command::Draw(request) => self.drawing = request.generation,
+                Command::Match(request) => self.matching = request.generation,
+                _ => {}
             }
         }
         self.commands.extend(commands);
@@ -137,9 +143,26 @@ impl Desk {
     }
 
     /// Answers the last request for a drawing.
-    pub fn drawn(&mut self, drawn: Drawn) {
+    pub fn drawn(&mut self, overview: Result<Arc<Overview>, String>) {
         let generation = self.drawing;
-        self.hear(Response::Drawn { generation, drawn });
+        self.hear(Response::Drawn {
+            generation,
+            overview,
+        });
+    }
+
+    /// Answers the last request for a match: moments of these strengths, of `length_s` every `hop_s`.
+    pub fn matched(&mut self, hop_s: f32, length_s: f32, strengths: &[f32]) {
+        let point = |(place, &strength): (usize, &f32)| CurvePoint {
+            moment: (place as f32 * hop_s, place as f32 * hop_s + length_s),
+            similarity: strength,
+            strength,
+        };
+        let generation = self.matching;
+        self.hear(Response::Matched {
+            generation,
+            curve: strengths.iter().enumerate().map(point).collect(),
+        });
     }
 
     /// The name of the selected file.

@@ -135,7 +135,9 @@ fn a_long_list_folds_what_is_alike_and_nothing_else() {
     for hit in &hits {
         let pair = number(&hit.path) / 2;
         assert!(
-            hit.alike.iter().any(|path| number(path) / 2 == pair),
+            hit.alike
+                .iter()
+                .any(|alike| number(&alike.path) / 2 == pair),
             "{} is on a line of its own",
             hit.path.display()
         );

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::RwLock;
+use std::time::Duration;
 
 use soundseek::audio::Span;
 use soundseek::embed::{mean, weighted_sum};
-use soundseek::search::{Filters, Part, SearchOptions, Source, embed_file};
+use soundseek::search::{Clips, Filters, Part, SearchOptions, Searcher, Source, embed_file};
 
-use crate::support::{Studio, embedder, names, text_part, write_wav};
+use crate::support::{Studio, demo_sound, embedder, names, text_part, write_wav};
 
 const SOUNDS: [&str; 8] = [
     "kick-drum",
@@ -251,7 +253,8 @@ fn copies_are_folded_into_one_line_and_unfolded_on_demand() {
     studio.index();
     let folded = studio.search("a kick drum", &SearchOptions::default());
     assert_eq!(folded.len(), 2);
-    assert_eq!(folded[0].alike, [studio.sounds().join("b/kick.wav")]);
+    let alike: Vec<_> = folded[0].alike.iter().map(|hit| &hit.path).collect();
+    assert_eq!(alike, [&studio.sounds().join("b/kick.wav")]);
     let all = SearchOptions {
         unfold: true,
         ..Default::default()
@@ -326,4 +329,44 @@ fn moments_tell_where_in_a_long_recording_it_is() {
     studio.index();
     let hits = studio.search_parts(&[part], &SearchOptions::default());
     assert_eq!(names(&hits)[0], "siren");
+}
+
+#[test]
+fn a_clip_is_remembered_until_its_file_changes() {
+    let studio = studio();
+    let clip_of = |sound: &str| {
+        let span = Span {
+            start_s: 0.0,
+            end_s: Some(0.2),
+        };
+        clip(studio.put(sound, "new.wav"), Some(span))
+    };
+    let library = studio.library();
+    let index = library.index_for_search(embedder()).expect("an index");
+    let (index, clips) = (RwLock::new(index), Clips::default());
+    let best = |searcher: Searcher<'_>, part: &Part| {
+        let hits = searcher.search(std::slice::from_ref(part), &SearchOptions::default());
+        names(&hits.expect("found"))[0].clone()
+    };
+    let forgetful = || Searcher::new(&library, &index, embedder());
+    let remembering = || forgetful().remembering(&clips);
+    let part = clip_of("siren");
+    let path = studio.sounds().join("new.wav");
+    let stamp = fs::metadata(&path).expect("a file");
+    assert_eq!(best(remembering(), &part), "siren");
+    // Another sound of the same size and time: only who remembers the clip does not hear it.
+    let other = demo_sound("kick-drum").render(44_100);
+    let mut samples = demo_sound("siren").render(44_100);
+    samples[..other.len()].copy_from_slice(&other);
+    write_wav(&path, 44_100, &samples);
+    let set_time = |time| {
+        let file = fs::File::options().write(true).open(&path).expect("open");
+        file.set_modified(time).expect("its time is set");
+    };
+    set_time(stamp.modified().expect("a time"));
+    assert_eq!(fs::metadata(&path).expect("a file").len(), stamp.len());
+    assert_eq!(best(forgetful(), &part), "kick-drum");
+    assert_eq!(best(remembering(), &part), "siren");
+    set_time(stamp.modified().expect("a time") + Duration::from_secs(1));
+    assert_eq!(best(remembering(), &part), "kick-drum");
 }

@@ -7,8 +7,8 @@ use crossterm::event::{MouseButton, MouseEventKind};
 use soundseek::audio::Span;
 use soundseek::library::Facets;
 use soundseek::playback::PlaybackEvent;
-use soundseek::search::{CurvePoint, Part, Source};
-use soundseek::tui::worker::{Drawn, Failed, IndexingState, Progress, Response};
+use soundseek::search::{Part, Source};
+use soundseek::tui::worker::{Failed, IndexingState, Progress, Response};
 use soundseek::tui::{Action, Command, Context, KeyMap, Mode};
 
 use crate::desk::{Desk, facts, hit, hits};
@@ -213,15 +213,7 @@ fn peaks_of_the_match_are_gone_to_in_turn() {
     let mut long = hit(1, "walk.wav", 0.9, 60.0);
     long.moment = (10.0, 15.0);
     let mut desk = Desk::with_results(vec![long]);
-    let strengths = [0.1, 0.9, 0.3, 0.2, 0.8, 0.1, 0.2, 0.1];
-    let point = |(place, strength): (usize, f32)| CurvePoint {
-        moment: (place as f32 * 5.0, place as f32 * 5.0 + 10.0),
-        similarity: strength,
-        strength,
-    };
-    desk.drawn(Drawn::Curve(
-        strengths.into_iter().enumerate().map(point).collect(),
-    ));
+    desk.matched(5.0, 10.0, &[0.1, 0.9, 0.3, 0.2, 0.8, 0.1, 0.2, 0.1]);
     desk.press("enter >");
     assert_eq!(desk.commands.last(), Some(&Command::Seek(20.0)));
     desk.press("<");
@@ -321,7 +313,7 @@ fn more_results_are_asked_for_near_the_end_and_only_once_at_a_time() {
 #[test]
 fn alike_files_are_unfolded_in_place() {
     let mut first = hit(1, "a.wav", 0.9, 1.0);
-    first.alike = vec!["/sounds/b.wav".into(), "/sounds/c.wav".into()];
+    first.alike = vec![hit(1, "b.wav", 0.9, 1.0), hit(1, "c.wav", 0.9, 1.0)];
     let mut desk = Desk::with_results(vec![first, hit(2, "d.wav", 0.5, 1.0)]);
     desk.press("u j");
     assert_eq!(desk.selected(), "b.wav");
@@ -399,8 +391,45 @@ fn the_mouse_selects_scrolls_seeks_and_drags() {
     desk.mouse(MouseEventKind::Drag(MouseButton::Left), middle + 20, row);
     let (from, to) = desk.app.hearing.part.expect("a part");
     assert!((from / length_s - 0.5).abs() < 1e-9 && (to / length_s - 0.75).abs() < 1e-9);
+    desk.mouse(MouseEventKind::Up(MouseButton::Left), middle + 20, row);
     desk.click(10, 0);
     assert_eq!(desk.app.mode, Mode::Query);
+    // A drag that began elsewhere selects nothing in the drawing.
+    let part = desk.app.hearing.part;
+    desk.mouse(MouseEventKind::Drag(MouseButton::Left), 4, row);
+    assert_eq!(desk.app.hearing.part, part);
+}
+
+#[test]
+fn typing_beside_a_long_sound_asks_for_its_match_and_not_for_its_drawing() {
+    let mut long = hit(1, "walk.wav", 0.9, 60.0);
+    long.moment = (10.0, 15.0);
+    let mut desk = Desk::with_results(vec![long.clone()]);
+    let asked = |desk: &Desk| {
+        let is_drawing = |command: &&Command| matches!(command, Command::Draw(_));
+        let is_match = |command: &&Command| matches!(command, Command::Match(_));
+        let commands = || desk.commands.iter();
+        (
+            commands().filter(is_drawing).count(),
+            commands().filter(is_match).count(),
+        )
+    };
+    desk.matched(5.0, 10.0, &[0.1, 0.9, 0.3]);
+    desk.press("/ s");
+    assert_eq!(asked(&desk), (0, 1));
+    assert_eq!(
+        desk.app.drawing.curve.len(),
+        3,
+        "the old match stands until the new one is there"
+    );
+    desk.matched(5.0, 10.0, &[0.2, 0.3]);
+    assert_eq!(desk.app.drawing.curve.len(), 2);
+    // The same file with other sound in it is another drawing.
+    let before = asked(&desk);
+    long.record.content = [77; 32];
+    desk.answer(vec![long]);
+    assert_eq!(asked(&desk), (before.0 + 1, before.1 + 1));
+    assert!(desk.app.drawing.curve.is_empty());
 }
 
 #[test]
@@ -423,14 +452,28 @@ fn indexing_is_told_paused_and_its_failures_are_kept() {
         failed: vec![failed.clone()],
         ..Progress::of(IndexingState::Running)
     }));
+    // It is tried again in the next run.
+    desk.hear(Response::Indexing(Progress {
+        done: 2,
+        to_do: 3,
+        failed: vec![failed.clone()],
+        ..Progress::of(IndexingState::Running)
+    }));
     desk.press("P");
     assert_eq!(desk.commands.last(), Some(&Command::PauseIndexing(true)));
     desk.press("P");
     assert_eq!(desk.commands.last(), Some(&Command::PauseIndexing(false)));
     assert_eq!(desk.app.library.failed, [failed]);
     let done = IndexingState::Done("2 files indexed, 1 failed".into());
+    desk.answer(vec![]);
+    let asked = desk.questions().len();
     desk.hear(Response::Indexing(Progress::of(done)));
     assert!(!desk.app.is_indexing());
+    assert_eq!(
+        desk.questions().len(),
+        asked + 1,
+        "what was only changed is seen, too"
+    );
     desk.hear(Response::Library(facts(2)));
     assert_eq!(desk.app.library.files, 2);
 }

@@ -110,7 +110,7 @@ fn keys_mark_one_a_range_or_all_and_marks_outlive_the_query() {
 #[test]
 fn a_file_that_is_alike_is_marked_itself() {
     let mut first = hit(1, "kick.wav", 0.9, 1.0);
-    first.alike = vec!["/sounds/copy.wav".into()];
+    first.alike = vec![hit(1, "copy.wav", 0.9, 1.0)];
     let mut desk = Desk::with_results(vec![first]);
     desk.press("u j m y");
     assert!(desk.app.marked.contains(Path::new("/sounds/copy.wav")));
@@ -266,6 +266,28 @@ fn favourites_are_made_of_all_unless_all_are() {
     assert_eq!(task(&desk), (Deed::Favourite(false), vec![1]));
     desk.press("m m *");
     assert_eq!(task(&desk), (Deed::Favourite(true), vec![1, 2]));
+}
+
+#[test]
+fn a_file_that_is_alike_has_the_favourites_and_tags_of_its_own_content() {
+    let mut first = hit(1, "kick.wav", 0.9, 1.0);
+    first.alike = vec![hit(2, "kick.flac", 0.9, 1.0)];
+    let mut desk = Desk::with_results(vec![first]);
+    desk.hear(Response::Labels(labels(&[
+        marks(true, &["deep"]),
+        marks(false, &["lossless"]),
+    ])));
+    desk.press("u j *");
+    let (deed, _) = task(&desk);
+    assert_eq!(deed, Deed::Favourite(true));
+    assert_eq!(tasks(&desk)[0].subjects[0].hit.record.content, [2; 32]);
+    desk.press("t");
+    assert_eq!(desk.app.prompt.text(), "lossless, ");
+    let screen = desk.screen(100, 24);
+    assert!(
+        screen.contains("kick.wav ★ #deep") && screen.contains("kick.flac #lossless"),
+        "{screen}"
+    );
 }
 
 #[test]

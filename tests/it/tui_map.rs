@@ -15,25 +15,23 @@ use crate::desk::{Desk, hit, hits};
 /// Three groups of sounds at the corners of a triangle: 30 kick drums at the lower left, 20 snares at
 /// the lower right, 10 hi-hats at the top; the first of each in its middle.
 fn chart() -> Chart {
-    let mut chart = Chart::default();
+    let mut sounds = vec![];
     for (label, count, x, y) in [(0, 30, -0.8, -0.8), (1, 20, 0.8, -0.8), (2, 10, 0.0, 0.8)] {
         for n in 0..count {
             let turn = n as f32 * 2.4;
             let reach = 0.15 * (n as f32 / count as f32).sqrt();
-            let number = chart.points.len() as u8 + 1;
-            chart.points.push(Point {
+            let number = sounds.len() as u8 + 1;
+            let point = Point {
                 content: [number; 32],
                 x: x + reach * turn.cos(),
                 y: y + reach * turn.sin(),
                 label,
-            });
-            chart.records.push(record(number));
-            chart
-                .files
-                .push(format!("/sounds/{label}/{n:02}.wav").into());
+            };
+            let file = format!("/sounds/{label}/{n:02}.wav").into();
+            sounds.push((point, file, record(number)));
         }
     }
-    chart
+    Chart::new(sounds)
 }
 
 /// Of half a second, with a content of its own.
@@ -90,7 +88,14 @@ fn while_the_map_is_made_it_says_how_far_it_is() {
         "{screen}"
     );
     desk.hear(Response::Chart(Err("the store is damaged".into())));
-    assert!(desk.screen(80, 24).contains("the store is damaged"));
+    let screen = desk.screen(80, 24);
+    assert!(screen.contains("the store is damaged"));
+    desk.press("+");
+    let screen = desk.screen(80, 24);
+    assert!(
+        screen.contains("the store is damaged") && !screen.contains("is being made"),
+        "{screen}"
+    );
 }
 
 #[test]

@@ -9,8 +9,7 @@ use ratatui::style::Color;
 use soundseek::library::Facets;
 use soundseek::overview::Overview;
 use soundseek::playback::PlaybackEvent;
-use soundseek::search::CurvePoint;
-use soundseek::tui::worker::{Drawn, Failed, IndexingState, Progress, Response};
+use soundseek::tui::worker::{Failed, IndexingState, Progress, Response};
 use soundseek::tui::{Action, ColourDepth};
 
 use crate::desk::{Desk, facts, hit, hits};
@@ -74,7 +73,7 @@ fn indexing_shows_how_far_it_is() {
 #[test]
 fn results_are_ranked_with_their_strength() {
     let mut list = hits(40);
-    list[1].alike = vec!["/sounds/copy.wav".into(), "/sounds/other.wav".into()];
+    list[1].alike = vec![hit(2, "copy.wav", 0.5, 1.0), hit(2, "other.wav", 0.5, 2.5)];
     list[2].moment = (41.5, 46.5);
     list[2].record.sound.duration_s = 4_000.0;
     let mut desk = Desk::with_results(list);
@@ -188,33 +187,24 @@ fn long_wide_and_hostile_names_keep_to_their_cells() {
 }
 
 /// A siren in silence, as it is seen after decoding it.
-fn seen_siren() -> (f64, Drawn) {
+fn seen_siren() -> Overview {
     let folder = tempfile::tempdir().expect("a folder");
     let mut samples = vec![0.0; 44_100];
     samples.extend(demo_sound("siren").render(44_100));
     samples.extend(vec![0.0; 44_100]);
     let path = write_wav(&folder.path().join("siren.wav"), 44_100, &samples);
     let overview = Overview::of_file(&path, &|| false).expect("decoded");
-    let overview = overview.expect("not cancelled");
-    (overview.duration_s, Drawn::Overview(Ok(Arc::new(overview))))
+    overview.expect("not cancelled")
 }
 
 #[test]
 fn the_selected_sound_is_drawn_with_its_match_and_what_is_heard() {
-    let (length_s, drawn) = seen_siren();
-    let mut long = hit(1, "alarms/siren.wav", 0.9, length_s);
+    let overview = seen_siren();
+    let mut long = hit(1, "alarms/siren.wav", 0.9, overview.duration_s);
     long.moment = (1.0, 3.5);
     let mut desk = Desk::with_results(vec![long]);
-    desk.drawn(drawn);
-    let strengths = [0.1, 0.7, 0.9, 0.5, 0.1, 0.1];
-    let point = |(place, strength): (usize, f32)| CurvePoint {
-        moment: (place as f32, place as f32 + 2.0),
-        similarity: strength,
-        strength,
-    };
-    desk.drawn(Drawn::Curve(
-        strengths.into_iter().enumerate().map(point).collect(),
-    ));
+    desk.drawn(Ok(Arc::new(overview)));
+    desk.matched(1.0, 2.0, &[0.1, 0.7, 0.9, 0.5, 0.1, 0.1]);
     check("waveform", &mut desk);
     desk.press("enter L");
     let at_s = 2.0;
@@ -230,9 +220,9 @@ fn the_selected_sound_is_drawn_with_its_match_and_what_is_heard() {
 #[test]
 fn a_sound_that_cannot_be_drawn_says_why() {
     let mut desk = Desk::with_results(hits(3));
-    desk.drawn(Drawn::Overview(Err(
+    desk.drawn(Err(
         "/sounds/drums/hit-001.wav cannot be read: no such file".into(),
-    )));
+    ));
     check("no_drawing", &mut desk);
 }
 

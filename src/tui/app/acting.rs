@@ -268,9 +268,9 @@ fn subjects(app: &App) -> Vec<Subject> {
         }
     };
     if app.marked.is_empty() {
-        let hit = app.results.selected_hit();
+        let hit = app.results.hit();
         return hit
-            .map(|hit| subject(&hit, chosen_span(app)))
+            .map(|hit| subject(hit, chosen_span(app)))
             .into_iter()
             .collect();
     }

@@ -26,6 +26,8 @@ pub struct Charting {
     pub chart: Option<Arc<Chart>>,
     /// How far the making of a new one is, in [0, 1].
     pub progress: Option<f32>,
+    /// Why there is no new one.
+    pub failure: Option<String>,
     /// The place in the middle of the view.
     pub centre: [f32; 2],
     /// 1 shows all of it.
@@ -39,6 +41,7 @@ impl Default for Charting {
         Charting {
             chart: None,
             progress: None,
+            failure: None,
             centre: [0.0, 0.0],
             zoom: 1.0,
             cursor: 0,
@@ -118,6 +121,7 @@ pub fn step_in_results(app: &mut App, by: isize) -> Vec<Command> {
 /// Takes in a new map; the cursor stays on its sound.
 pub fn take(app: &mut App, chart: Result<Arc<Chart>, String>) {
     app.charting.progress = None;
+    app.charting.failure = None;
     match chart {
         Ok(chart) => {
             let selected = app.charting.selected().map(|(point, _)| point.content);
@@ -132,7 +136,10 @@ pub fn take(app: &mut App, chart: Result<Arc<Chart>, String>) {
                 select(app);
             }
         }
-        Err(reason) => app.complain(reason),
+        Err(reason) => {
+            app.charting.failure = Some(reason.clone());
+            app.complain(reason);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{App, Mode, Results, Row};
+use super::{App, Mode, Row};
 use crate::search::Hit;
 
 /// Marked sounds, in the order in which they were marked.
@@ -55,7 +55,7 @@ impl Marked {
 
 /// Marks the selected sound or drops its mark, and goes on to the next.
 pub(super) fn toggle(app: &mut App) {
-    let Some(hit) = app.results.selected_hit() else {
+    let Some(hit) = app.results.hit().cloned() else {
         return app.tell("no sound is selected");
     };
     if app.marked.contains(&hit.path) {
@@ -74,14 +74,15 @@ pub(super) fn range(app: &mut App) {
     let rows = app.results.rows();
     let here = app.results.selected();
     let last = app.marked.last.as_deref();
-    let is_last = |row: &Row| last.is_some() && app.results.path_of(row) == last;
+    let path_of = |row: &Row| app.results.hit_of(row).map(|hit| hit.path.as_path());
+    let is_last = |row: &Row| last.is_some() && path_of(row) == last;
     let Some(from) = rows.iter().position(is_last) else {
         return app.tell("mark the first sound of the range before");
     };
     let between = from.min(here)..=from.max(here);
     let hits: Vec<Hit> = rows[between]
         .iter()
-        .filter_map(|row| app.results.hit_of(row))
+        .filter_map(|row| app.results.hit_of(row).cloned())
         .collect();
     hits.into_iter().for_each(|hit| app.marked.add(hit));
 }
@@ -89,7 +90,8 @@ pub(super) fn range(app: &mut App) {
 /// Marks all that is listed; drops all marks when it is all marked.
 pub(super) fn all(app: &mut App) {
     let rows = app.results.rows().iter();
-    let listed: Vec<Hit> = rows.filter_map(|row| app.results.hit_of(row)).collect();
+    let listed = rows.filter_map(|row| app.results.hit_of(row).cloned());
+    let listed: Vec<Hit> = listed.collect();
     if listed.iter().all(|hit| app.marked.contains(&hit.path)) {
         return none(app);
     }
@@ -105,38 +107,4 @@ pub(super) fn all(app: &mut App) {
 /// Drops all marks.
 pub(super) fn none(app: &mut App) {
     app.marked = Marked::default();
-}
-
-impl Results {
-    /// The selected row as a hit: of a file that is alike to one, that file in the hit's place; or the
-    /// sound that is selected on the map.
-    pub fn selected_hit(&self) -> Option<Hit> {
-        if let Some(hit) = self.elsewhere() {
-            return Some(hit.clone());
-        }
-        self.hit_of(self.rows().get(self.selected())?)
-    }
-
-    fn hit_of(&self, row: &Row) -> Option<Hit> {
-        let path = self.path_of(row)?.to_path_buf();
-        match *row {
-            Row::Hit(place) => self.hits().get(place).cloned(),
-            Row::Alike(place, _) => self.hits().get(place).map(|hit| Hit {
-                path,
-                alike: vec![],
-                ..hit.clone()
-            }),
-        }
-    }
-
-    /// The file of a row.
-    fn path_of(&self, row: &Row) -> Option<&Path> {
-        match *row {
-            Row::Hit(place) => self.hits().get(place).map(|hit| hit.path.as_path()),
-            Row::Alike(place, other) => {
-                let alike = &self.hits().get(place)?.alike;
-                alike.get(other).map(PathBuf::as_path)
-            }
-        }
-    }
 }

@@ -77,9 +77,18 @@ impl Results {
         self.hits.len() < self.asked()
     }
 
-    /// The selected hit, or the sound that is selected on the map.
+    /// The hit of a line: that of the list, or one that is folded into it.
+    pub fn hit_of(&self, row: &Row) -> Option<&Hit> {
+        match *row {
+            Row::Hit(place) => self.hits.get(place),
+            Row::Alike(place, other) => self.hits.get(place)?.alike.get(other),
+        }
+    }
+
+    /// The hit of the selected line, or the sound that is selected on the map.
     pub fn hit(&self) -> Option<&Hit> {
-        self.elsewhere.as_ref().or_else(|| self.listed())
+        let listed = || self.hit_of(self.rows.get(self.selected)?);
+        self.elsewhere.as_ref().or_else(listed)
     }
 
     /// The sound that is selected on the map, if it is no result.
@@ -87,24 +96,9 @@ impl Results {
         self.elsewhere.as_ref()
     }
 
-    fn listed(&self) -> Option<&Hit> {
-        match self.rows.get(self.selected)? {
-            Row::Hit(place) | Row::Alike(place, _) => self.hits.get(*place),
-        }
-    }
-
-    /// The selected file: that of the hit, or one that is alike.
+    /// The selected file.
     pub fn path(&self) -> Option<&Path> {
-        if let Some(hit) = &self.elsewhere {
-            return Some(&hit.path);
-        }
-        match *self.rows.get(self.selected)? {
-            Row::Hit(place) => self.hits.get(place).map(|hit| hit.path.as_path()),
-            Row::Alike(place, other) => {
-                let alike = &self.hits.get(place)?.alike;
-                alike.get(other).map(PathBuf::as_path)
-            }
-        }
+        self.hit().map(|hit| hit.path.as_path())
     }
 
     /// Takes new hits. With `keep` the selected file stays selected and on its line of the screen if
@@ -120,14 +114,11 @@ impl Results {
         self.ranked = ranked;
         self.lay_out();
         let found = before.filter(|_| keep).and_then(|path| {
-            let same = |row: &Row| match *row {
-                Row::Hit(place) => {
-                    self.hits[place].path == path && Some(self.hits[place].moment) == moment
-                }
-                Row::Alike(place, other) => self.hits[place].alike[other] == path,
+            let same = |row: &Row| {
+                let hit = self.hit_of(row);
+                hit.is_some_and(|hit| hit.path == path && Some(hit.moment) == moment)
             };
-            let anywhere =
-                |row: &Row| matches!(*row, Row::Hit(place) if self.hits[place].path == path);
+            let anywhere = |row: &Row| self.hit_of(row).is_some_and(|hit| hit.path == path);
             let rows = || self.rows.iter();
             rows().position(same).or_else(|| rows().position(anywhere))
         });
@@ -189,7 +180,11 @@ impl Results {
 
     /// Shows or folds what is alike to the selected hit; false when nothing is.
     pub fn toggle_fold(&mut self) -> bool {
-        let Some(hit) = self.hit().filter(|hit| !hit.alike.is_empty()) else {
+        let Some(Row::Hit(place) | Row::Alike(place, _)) = self.rows.get(self.selected) else {
+            return false;
+        };
+        let hit = self.hits.get(*place);
+        let Some(hit) = hit.filter(|hit| self.elsewhere.is_none() && !hit.alike.is_empty()) else {
             return false;
         };
         let path = hit.path.clone();

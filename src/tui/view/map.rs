@@ -15,6 +15,7 @@ use super::query::file_name;
 use super::results::grouped;
 use super::waveform::DOTS;
 use super::{draw_lines, rule, wrap};
+use crate::display::printable;
 use crate::library::ContentHash;
 use crate::map::{LABELS, Point};
 use crate::tui::app::App;
@@ -57,19 +58,22 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         .as_ref()
         .filter(|chart| !chart.points.is_empty())
     else {
-        let text = match (app.charting.progress, &app.charting.chart) {
-            (None, Some(_)) => "There are no sounds to put on a map yet.",
-            _ => "The map is being made. Esc goes back; it is made meanwhile.",
+        let being_made = app.charting.progress.is_some();
+        let text = match (&app.charting.failure, &app.charting.chart) {
+            (Some(reason), _) if !being_made => printable(reason),
+            (None, Some(_)) if !being_made => "There are no sounds to put on a map yet.".into(),
+            _ => "The map is being made. Esc goes back; it is made meanwhile.".into(),
         };
         let cells = usize::from(plot.width).saturating_sub(4);
-        let said = wrap(text, cells).into_iter();
+        let said = wrap(&text, cells).into_iter();
         let said = said.map(|part| Line::styled(format!("  {part}"), app.theme.dim()));
         let lines: Vec<_> = std::iter::once(Line::default()).chain(said).collect();
         return draw_lines(&lines, plot, buffer);
     };
-    let groups = groups_of(&chart.points);
-    draw_points(app, &chart.points, &groups, plot, buffer);
-    draw_legend(app, &chart.points, &groups, legend, buffer);
+    // The most frequent labels have a colour of their own.
+    let groups = &chart.labels[..chart.labels.len().min(GROUPS)];
+    draw_points(app, &chart.points, groups, plot, buffer);
+    draw_legend(app, groups, legend, buffer);
 }
 
 fn draw_title(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -107,20 +111,13 @@ fn draw_title(app: &App, area: Rect, buffer: &mut Buffer) {
     rule(app, Line::from(left), Line::from(right), area, buffer);
 }
 
-/// The most frequent labels, each of which has a colour of its own.
-fn groups_of(points: &[Point]) -> Vec<usize> {
-    let mut counts: Vec<(usize, usize)> = (0..LABELS.len()).map(|label| (0, label)).collect();
-    for point in points {
-        if let Some((count, _)) = counts.get_mut(usize::from(point.label)) {
-            *count += 1;
-        }
-    }
-    counts.sort_by_key(|&(count, label)| (std::cmp::Reverse(count), label));
-    let present = counts.into_iter().filter(|(count, _)| *count > 0);
-    present.take(GROUPS).map(|(_, label)| label).collect()
-}
-
-fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer: &mut Buffer) {
+fn draw_points(
+    app: &App,
+    points: &[Point],
+    groups: &[(usize, usize)],
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &app.theme;
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let hits = app.results.hits().iter().filter(|_| app.results.ranked());
@@ -145,7 +142,7 @@ fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer
         cell.pattern |= DOTS[x % 2][y % 4];
         let group = groups
             .iter()
-            .position(|&label| label == usize::from(point.label));
+            .position(|&(label, _)| label == usize::from(point.label));
         cell.groups[group.unwrap_or(GROUPS)] += 1;
         if let Some(&strength) = lit.get(&point.content) {
             cell.lit = Some(cell.lit.map_or(strength, |best| best.max(strength)));
@@ -187,7 +184,7 @@ fn draw_points(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer
     let taken = lights.filter_map(cell_of).chain(cursor);
     let taken = taken.map(|(x, y)| Rect::new(x, y, 1, 1)).collect();
     let mut names = vec![];
-    for (group, &label) in groups.iter().enumerate() {
+    for (group, &(label, _)) in groups.iter().enumerate() {
         let of_label = points
             .iter()
             .filter(|point| usize::from(point.label) == label);
@@ -256,14 +253,10 @@ fn draw_names(
     }
 }
 
-fn draw_legend(app: &App, points: &[Point], groups: &[usize], area: Rect, buffer: &mut Buffer) {
+fn draw_legend(app: &App, groups: &[(usize, usize)], area: Rect, buffer: &mut Buffer) {
     let mut spans = vec![Span::raw(" ")];
     let mut room = usize::from(area.width).saturating_sub(2);
-    for (group, &label) in groups.iter().enumerate() {
-        let count = points
-            .iter()
-            .filter(|point| usize::from(point.label) == label)
-            .count();
+    for (group, &(label, count)) in groups.iter().enumerate() {
         let text = format!(" {} {}  ", LABELS[label], grouped(count));
         if width(&text) + 1 > room {
             break;

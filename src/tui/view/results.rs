@@ -113,9 +113,8 @@ impl Columns {
     fn of(app: &App, shown: &[(usize, &Row)], cells: u16) -> Columns {
         let cells = usize::from(cells);
         let hits = || {
-            shown.iter().map(|(_, row)| match **row {
-                Row::Hit(place) | Row::Alike(place, _) => &app.results.hits()[place],
-            })
+            let rows = shown.iter();
+            rows.filter_map(|(_, row)| app.results.hit_of(row))
         };
         let widest = |of: &dyn Fn(&Hit) -> usize| hits().map(of).max().unwrap_or(0);
         let bar = match (app.results.ranked(), cells) {
@@ -139,10 +138,7 @@ impl Columns {
         let room = cells.saturating_sub(taken);
         let longest = widest(&|hit| width(&file_name(&hit.path)) + width(&labels_text(app, hit)));
         // A folder is worth a third of the room beside a cut name, if it takes as much.
-        let folders = shown
-            .iter()
-            .map(|(_, row)| width(&folder_text(app, path_of(app, row))));
-        let folder = folders.max().unwrap_or(0).min(room / 3);
+        let folder = widest(&|hit| width(&folder_text(app, &hit.path))).min(room / 3);
         let name = longest.min(room.saturating_sub(folder + 2));
         let folder = room.saturating_sub(name + 2);
         Columns {
@@ -161,15 +157,15 @@ impl Columns {
         let theme = &app.theme;
         let mark = if selected { "▌" } else { " " };
         let mut spans = vec![Span::styled(mark, theme.accent())];
-        let path = path_of(app, &row);
-        let (hit, rank) = match row {
-            Row::Hit(place) => {
-                let hit = &app.results.hits()[place];
-                (hit, hit.rank.to_string())
-            }
-            Row::Alike(place, _) => (&app.results.hits()[place], "≈".to_string()),
+        let Some(hit) = app.results.hit_of(&row) else {
+            return Line::default();
         };
         let is_hit = matches!(row, Row::Hit(_));
+        let path = hit.path.as_path();
+        let rank = match row {
+            Row::Hit(_) => hit.rank.to_string(),
+            Row::Alike(..) => "≈".to_string(),
+        };
         spans.push(Span::styled(pad_left(&rank, self.rank), theme.dim()));
         let is_marked = app.marked.contains(path);
         let mark = if is_marked { "●" } else { " " };
@@ -191,11 +187,7 @@ impl Columns {
             (false, true) => theme.text(),
             (false, false) => theme.dim(),
         };
-        let labels = if is_hit {
-            labels_text(app, hit)
-        } else {
-            String::new()
-        };
+        let labels = labels_text(app, hit);
         let room = self.name.saturating_sub(width(&labels));
         let name = cut_middle(&file_name(path), room);
         let gap = " ".repeat(self.name.saturating_sub(width(&name) + width(&labels)));
@@ -215,12 +207,7 @@ impl Columns {
                 spans.push(Span::styled(format!("  {}", pad_left(&text, cells)), style));
             }
         };
-        let alike = if is_hit {
-            alike_text(hit)
-        } else {
-            String::new()
-        };
-        column(alike, self.alike, theme.clip());
+        column(alike_text(hit), self.alike, theme.clip());
         column(moment_text(hit), self.moment, theme.accent());
         column(
             clock(hit.record.sound.duration_s as f32),
@@ -229,14 +216,6 @@ impl Columns {
         );
         column(format_text(hit), self.format, theme.dim());
         Line::from(spans)
-    }
-}
-
-/// The file of a row.
-fn path_of<'a>(app: &'a App, row: &Row) -> &'a Path {
-    match *row {
-        Row::Hit(place) => &app.results.hits()[place].path,
-        Row::Alike(place, other) => &app.results.hits()[place].alike[other],
     }
 }
 

@@ -6,17 +6,16 @@
 //! open for as long as a person likes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::indexing::from_home;
-use super::{Answer, Response};
+use super::{Answer, Response, caught};
 use crate::display::{count, printable, printable_path};
 use crate::export::{Desktop, ListFormat, Listed, Placing, cut_moment, place_files, write_list};
 use crate::library::{ContentHash, Library, Marks, Tag};
@@ -140,9 +139,7 @@ impl Work {
                 continue;
             }
             // What breaks with one file must not end what is done with all others.
-            let done = std::panic::catch_unwind(AssertUnwindSafe(|| self.act(task)));
-            let defect = "it could not be done: this is a defect of the program";
-            let outcome = done.ok().context(defect).flatten();
+            let outcome = caught("it could not be done", || self.act(task));
             if let Some(outcome) = outcome.unwrap_or_else(|error| Some(failed(&error))) {
                 (self.answer)(Response::Acted(outcome));
             }

@@ -3,17 +3,17 @@
 //! It stands apart because a first map of a large library takes many seconds, in which nothing else
 //! may wait; it is given up when the program ends.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::slot::Slot;
-use super::{Answer, Engine, Response};
+use super::{Answer, Engine, Response, caught};
 use crate::library::FileRecord;
-use crate::map::{Point, lay_out};
+use crate::map::{LABELS, Point, lay_out};
 
 /// A map with the files of its points.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,17 +24,36 @@ pub struct Chart {
     pub files: Vec<PathBuf>,
     /// For each point what is known of that file.
     pub records: Vec<FileRecord>,
+    /// The labels ([`LABELS`]) that some point has, each with how many have it, most frequent first.
+    pub labels: Vec<(usize, usize)>,
+}
+
+impl Chart {
+    /// A map of sounds, each with the first of its files and what is known of it.
+    pub fn new(sounds: impl IntoIterator<Item = (Point, PathBuf, FileRecord)>) -> Chart {
+        let mut chart = Chart::default();
+        let mut counts = vec![0; LABELS.len()];
+        for (point, file, record) in sounds {
+            if let Some(count) = counts.get_mut(usize::from(point.label)) {
+                *count += 1;
+            }
+            chart.points.push(point);
+            chart.files.push(file);
+            chart.records.push(record);
+        }
+        let labels = counts.into_iter().enumerate();
+        chart.labels = labels.filter(|(_, count)| *count > 0).collect();
+        chart
+            .labels
+            .sort_by_key(|&(label, count)| (Reverse(count), label));
+        chart
+    }
 }
 
 /// Makes maps until the place where the wishes for them wait is closed.
 pub fn serve(engine: &Engine, requests: &Slot<()>, answer: &Answer) {
     while requests.take().is_some() {
-        let made = std::panic::catch_unwind(AssertUnwindSafe(|| make(engine, requests, answer)));
-        let made = made
-            .ok()
-            .context("the map cannot be made: this is a defect of the program")
-            .flatten();
-        match made {
+        match caught("the map cannot be made", || make(engine, requests, answer)) {
             Ok(Some(chart)) => answer(Response::Chart(Ok(Arc::new(chart)))),
             Ok(None) => {}
             Err(error) => answer(Response::Chart(Err(format!("{error:#}")))),
@@ -54,13 +73,10 @@ fn make(engine: &Engine, requests: &Slot<()>, answer: &Answer) -> Result<Option<
         let (path, record) = file?;
         files.entry(record.content).or_insert((path, record));
     }
-    let mut chart = Chart::default();
-    for point in map.points {
-        if let Some((path, record)) = files.remove(&point.content) {
-            chart.points.push(point);
-            chart.files.push(path);
-            chart.records.push(record);
-        }
-    }
-    Ok(Some(chart))
+    Ok(Some(Chart::new(map.points.into_iter().filter_map(
+        |point| {
+            let (path, record) = files.remove(&point.content)?;
+            Some((point, path, record))
+        },
+    ))))
 }

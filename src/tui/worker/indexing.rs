@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Answer, Engine, Response};
+use super::{Answer, Engine, Response, caught};
 use crate::display::{count, printable_path};
 use crate::ingest::{Control, IngestEvent, IngestOptions, add_root, ingest};
 
@@ -116,7 +116,10 @@ impl Indexer {
     /// Does run after run until closed.
     pub fn serve(&self, engine: &Engine, answer: &Answer) {
         while let Some(roots) = self.next_run() {
-            let end = match self.run(engine, &roots, answer) {
+            let run = caught("it broke off", || self.run(engine, &roots, answer));
+            // What was written in the run, and what it left of a graph.
+            engine.prepare_graph();
+            let end = match run {
                 Ok(outcome) => IndexingState::Done(outcome),
                 Err(error) => IndexingState::Broken(format!("{error:#}")),
             };

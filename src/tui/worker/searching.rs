@@ -3,28 +3,21 @@
 //! It stands apart from indexing because the two run side by side; they meet at the index's lock,
 //! which indexing holds only for the moment in which one file is written.
 
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::slot::Slot;
-use super::{Answer, Engine, Request, Response};
+use super::{Answer, Engine, Request, Response, caught};
 use crate::library::{Facets, FileRecord};
-use crate::search::{Hit, SearchOptions, Searcher};
+use crate::search::{Hit, SearchOptions};
 
 /// Answers questions until the place where they wait is closed.
 pub fn serve(engine: &Engine, requests: &Slot<Request>, answer: &Answer) {
     while let Some(request) = requests.take() {
         // A question that breaks something must not end the answering of all others.
-        let found = std::panic::catch_unwind(AssertUnwindSafe(|| search(engine, &request)));
-        let hits = found
-            .unwrap_or_else(|_| {
-                Err(anyhow!(
-                    "the search failed: this is a defect of the program"
-                ))
-            })
+        let hits = caught("the search failed", || search(engine, &request))
             .map_err(|error| format!("{error:#}"));
         answer(Response::Found {
             generation: request.generation,
@@ -33,7 +26,7 @@ pub fn serve(engine: &Engine, requests: &Slot<Request>, answer: &Answer) {
         // Whoever types on does not want these any more.
         if request.count
             && requests.is_empty()
-            && let Ok(facets) = count(engine, &request)
+            && let Ok(facets) = caught("the filters", || count(engine, &request))
         {
             answer(Response::Facets {
                 generation: request.generation,
@@ -53,7 +46,7 @@ fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
         moments: request.moments,
         ..SearchOptions::default()
     };
-    Searcher::new(&engine.library, &engine.index, &engine.embedder).search(&request.parts, &options)
+    engine.searcher().search(&request.parts, &options)
 }
 
 fn count(engine: &Engine, request: &Request) -> Result<Facets> {
