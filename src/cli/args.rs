@@ -103,7 +103,7 @@ pub enum Command {
         #[arg(value_hint = ValueHint::AnyPath)]
         new: PathBuf,
     },
-    /// Show models and what is known of them
+    /// List, download and show models
     Model {
         /// What to do
         #[command(subcommand)]
@@ -126,6 +126,20 @@ pub enum ModelCommand {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
+    },
+    /// Download a model from the Hugging Face hub
+    ///
+    /// Size and licence are said and consent is asked before anything comes. An interrupted download goes
+    /// on where it was; every file is checked against the hash that the hub states. HF_HOME, HF_ENDPOINT,
+    /// HF_TOKEN and HF_HUB_OFFLINE are honoured, and what Hugging Face's own programs have downloaded is
+    /// used. No other command opens a connection.
+    Get {
+        /// A name of `soundseek model list`, or owner/name[@revision]
+        #[arg(value_name = "NAME")]
+        name: OsString,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Check a model and show what it is
     Info {

@@ -4,66 +4,30 @@
 //! way round: `hub/models--OWNER--NAME/` has `refs/REVISION`, a file that names a commit,
 //! `snapshots/COMMIT/`, the files under their names, and `blobs/`, their contents under their hashes.
 
-use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use super::error::HubError;
+use super::name::Repository;
 
-use super::name::{ModelName, Repository};
-use crate::model::Checkpoint;
-
-/// The hub as this machine sees it.
+/// The folder `hub/` of the cache.
 #[derive(Debug, Clone)]
-pub struct Hub {
-    /// `hub/` of the cache; `None` where the user has no home directory and names none.
-    cache: Option<PathBuf>,
+pub(super) struct Cache {
+    folder: PathBuf,
 }
 
-impl Hub {
-    /// As the environment says: `HF_HUB_CACHE`, `HF_HOME` and `XDG_CACHE_HOME` name the cache.
-    pub fn from_environment() -> Hub {
-        Hub::configured(|name| std::env::var_os(name))
+impl Cache {
+    pub(super) fn new(folder: PathBuf) -> Cache {
+        Cache { folder }
     }
 
-    fn configured(variable: impl Fn(&str) -> Option<OsString>) -> Hub {
-        let folder = |name| variable(name).filter(|value| !value.is_empty());
-        let home = || {
-            let caches = folder("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-                let folders = directories::BaseDirs::new()?;
-                Some(folders.home_dir().join(".cache"))
-            });
-            folder("HF_HOME")
-                .map(PathBuf::from)
-                .or_else(|| Some(caches?.join("huggingface")))
-        };
-        Hub {
-            cache: folder("HF_HUB_CACHE")
-                .map(PathBuf::from)
-                .or_else(|| Some(home()?.join("hub"))),
-        }
-    }
-
-    /// The checkpoint of a name; nothing is downloaded.
-    ///
-    /// # Errors
-    ///
-    /// When a model of the hub is not on this machine; the text says how to get it.
-    pub fn checkpoint(&self, name: &ModelName) -> Result<Checkpoint> {
-        match name {
-            ModelName::BuiltIn => Ok(Checkpoint::BuiltIn),
-            ModelName::Folder(folder) => Ok(Checkpoint::Folder(folder.clone())),
-            ModelName::Hub(repository) => match self.snapshot(repository) {
-                Some(folder) => Ok(Checkpoint::Folder(folder)),
-                None => bail!(
-                    "the model {repository} is not on this machine: `soundseek model get {repository}` downloads it"
-                ),
-            },
-        }
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The folder of a model that was downloaded whole.
-    pub fn snapshot(&self, repository: &Repository) -> Option<PathBuf> {
-        let folder = self.repository_folder(repository)?;
+    pub(super) fn snapshot(&self, repository: &Repository) -> Option<PathBuf> {
+        let folder = self.repository_folder(repository);
         let reference = folder.join("refs").join(repository.revision());
         // A commit is named by itself; a branch or tag by a file that says which commit it was.
         let commit = match std::fs::read_to_string(reference) {
@@ -77,14 +41,97 @@ impl Hub {
         is_whole(&snapshot).then_some(snapshot)
     }
 
-    fn repository_folder(&self, repository: &Repository) -> Option<PathBuf> {
-        let name = format!("models--{}--{}", repository.owner(), repository.name());
-        Some(self.cache.as_ref()?.join(name))
+    /// The folder of a model with everything that was downloaded of it.
+    pub(super) fn repository_folder(&self, repository: &Repository) -> PathBuf {
+        self.folder.join(folder_name(repository))
+    }
+
+    /// Where a content lies.
+    pub(super) fn blob(&self, repository: &Repository, hash: &str) -> PathBuf {
+        self.repository_folder(repository).join("blobs").join(hash)
+    }
+
+    /// What is locked while a content is downloaded.
+    pub(super) fn lock(&self, repository: &Repository, hash: &str) -> PathBuf {
+        let locks = self.folder.join(".locks").join(folder_name(repository));
+        locks.join(format!("{hash}.lock"))
+    }
+
+    /// Gives contents their names at a commit, and the commit that of the revision. Gives the folder.
+    pub(super) fn publish(
+        &self,
+        repository: &Repository,
+        commit: &str,
+        files: &[(&str, &str)],
+    ) -> Result<PathBuf, HubError> {
+        let folder = self.repository_folder(repository);
+        let snapshot = folder.join("snapshots").join(commit);
+        make_folder(&snapshot)?;
+        for (name, hash) in files {
+            let (link, blob) = (snapshot.join(name), self.blob(repository, hash));
+            if same_file(&link, &blob) {
+                continue;
+            }
+            let new = snapshot.join(format!(".{name}.new"));
+            let _ = std::fs::remove_file(&new);
+            point(&new, &blob, hash)
+                .and_then(|()| std::fs::rename(&new, &link))
+                .map_err(|source| HubError::Cache { path: link, source })?;
+        }
+        if repository.revision() != commit {
+            let reference = folder.join("refs").join(repository.revision());
+            write_whole(&reference, commit.as_bytes()).map_err(|source| HubError::Cache {
+                path: reference,
+                source,
+            })?;
+        }
+        Ok(snapshot)
     }
 }
 
+fn folder_name(repository: &Repository) -> String {
+    format!("models--{}--{}", repository.owner(), repository.name())
+}
+
+fn make_folder(folder: &Path) -> Result<(), HubError> {
+    std::fs::create_dir_all(folder).map_err(|source| HubError::Cache {
+        path: folder.to_path_buf(),
+        source,
+    })
+}
+
+fn same_file(link: &Path, blob: &Path) -> bool {
+    match (link.canonicalize(), blob.canonicalize()) {
+        (Ok(link), Ok(blob)) => link == blob,
+        _ => false,
+    }
+}
+
+/// A link from a snapshot to a content.
+#[cfg(unix)]
+fn point(link: &Path, _blob: &Path, hash: &str) -> std::io::Result<()> {
+    // Relative, so that the cache can be moved as a whole.
+    std::os::unix::fs::symlink(Path::new("../../blobs").join(hash), link)
+}
+
+/// Links to files need rights that few people have elsewhere, and a second name for one does not.
+#[cfg(not(unix))]
+fn point(link: &Path, blob: &Path, _hash: &str) -> std::io::Result<()> {
+    std::fs::hard_link(blob, link).or_else(|_| std::fs::copy(blob, link).map(drop))
+}
+
+/// Writes a small file in one step, so that nobody reads half of it.
+fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(content)?;
+    new.persist(path)?;
+    Ok(())
+}
+
 /// A commit of git: 40 hexadecimal digits. What a file or a server calls one becomes part of a path.
-fn is_commit(text: &str) -> bool {
+pub(super) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
@@ -95,31 +142,4 @@ fn is_whole(folder: &Path) -> bool {
         && has("preprocessor_config.json")
         && (has("model.safetensors") || has("pytorch_model.bin"))
         && (has("tokenizer.json") || has("vocab.json") && has("merges.txt"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cache_of(variables: &[(&str, &str)]) -> Option<PathBuf> {
-        let variable = |name: &str| {
-            let set = variables.iter().find(|(known, _)| *known == name);
-            set.map(|(_, value)| OsString::from(value))
-        };
-        Hub::configured(variable).cache
-    }
-
-    #[test]
-    fn the_cache_is_where_hugging_face_s_own_programs_look_for_it() {
-        let all = [
-            ("XDG_CACHE_HOME", "/caches"),
-            ("HF_HOME", "/hf"),
-            ("HF_HUB_CACHE", "/hub"),
-        ];
-        assert_eq!(cache_of(&all), Some("/hub".into()));
-        assert_eq!(cache_of(&all[..2]), Some("/hf/hub".into()));
-        assert_eq!(cache_of(&all[..1]), Some("/caches/huggingface/hub".into()));
-        let empty = [("HF_HOME", ""), ("XDG_CACHE_HOME", "/caches")];
-        assert_eq!(cache_of(&empty), Some("/caches/huggingface/hub".into()));
-    }
 }

@@ -14,6 +14,8 @@ mod desk;
 mod export;
 mod golden;
 mod golden_mel;
+mod hub;
+mod hub_server;
 mod ingest;
 mod long_running;
 mod map;

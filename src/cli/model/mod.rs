@@ -1,5 +1,6 @@
-//! `model`: which models there are, and what one of them is.
+//! `model`: which models there are, getting one, and what one is.
 
+mod get;
 mod info;
 mod list;
 
@@ -14,6 +15,7 @@ use super::args::{Common, ModelCommand};
 pub fn model(common: &Common, command: &ModelCommand, out: &mut dyn Write) -> Result<Outcome> {
     match command {
         ModelCommand::List { json } => list::list(*json, out),
+        ModelCommand::Get { name, yes } => get::get(common, name, *yes, out),
         ModelCommand::Info { name, json } => info::info(common, name.as_deref(), *json, out),
     }
 }
