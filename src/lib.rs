@@ -17,6 +17,7 @@ pub mod export;
 pub mod hub;
 pub mod ingest;
 pub mod json;
+pub mod labels;
 pub mod library;
 pub mod map;
 pub mod mel;

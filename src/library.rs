@@ -12,6 +12,7 @@ mod cache;
 mod catalog;
 mod facets;
 mod filters;
+mod labelled;
 mod marks;
 mod place;
 mod record;
@@ -30,6 +31,8 @@ pub use cache::Cache;
 use catalog::Catalog;
 pub use facets::{Facets, LENGTH_EDGES_S};
 pub use filters::{Filters, Passing};
+use labelled::LabelStore;
+pub use labelled::{GivenLabel, Labelling};
 use marks::Marked;
 pub use marks::{Marks, Tag, TagError};
 pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
@@ -52,6 +55,8 @@ pub struct Library {
     mounts: Table,
     /// Content to [`Marks`].
     marked: Marked,
+    /// What the model has called sounds.
+    labels: LabelStore,
     /// Held while a file's record is written, so that it never differs from the store.
     catalog: RwLock<Option<Catalog>>,
 }
@@ -95,6 +100,7 @@ impl Library {
             roots: database.table("roots")?,
             mounts: database.table("mounts")?,
             marked: Marked::open(database.table("marks")?)?,
+            labels: LabelStore::new(database.table("label sets")?, database.table("labels")?),
             catalog: RwLock::default(),
             database,
         })

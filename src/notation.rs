@@ -61,6 +61,30 @@ pub fn cosine(argument: &str) -> Result<f32, String> {
         .ok_or_else(|| "a cosine is a number from -1 to 1".to_string())
 }
 
+/// A probability.
+///
+/// # Errors
+///
+/// When it is no number from 0 to 1.
+pub fn probability(argument: &str) -> Result<f32, String> {
+    let probability = argument.parse::<f32>().ok();
+    probability
+        .filter(|probability| (0.0..=1.0).contains(probability))
+        .ok_or_else(|| "a probability is a number from 0 to 1".to_string())
+}
+
+/// A caption with a place for a label, `{}`.
+///
+/// # Errors
+///
+/// When it has none.
+pub fn template(argument: &str) -> Result<String, String> {
+    match argument.contains("{}") {
+        true => Ok(argument.to_string()),
+        false => Err("a caption has {} where the label stands: \"a recording of {}\"".to_string()),
+    }
+}
+
 /// `90`, `1:30`, `1:02:03.5` or `1m30s`, in seconds.
 ///
 /// # Errors

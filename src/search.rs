@@ -7,6 +7,7 @@
 
 mod clips;
 mod fold;
+mod labelled;
 pub mod strength;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{RwLock, RwLockReadGuard};
 
 use anyhow::{Context, Result, bail, ensure};
-use soundseek_index::{Index, Neighbor, Query as IndexQuery, Vector};
+use soundseek_index::{Entry, Index, Neighbor, Query as IndexQuery, Vector};
 
 use crate::audio::{Span, segment_file};
 use crate::embed::{Embedder, mean, weighted_sum};
@@ -24,6 +25,7 @@ use crate::library::{FileRecord, Library, Moment, SoundEntry, Stamp};
 use crate::mel::Scratch;
 pub use clips::Clips;
 use fold::Folder;
+pub use labelled::labelled;
 use strength::Background;
 
 /// How many segments of a clip that is not indexed are embedded at once.
@@ -239,13 +241,10 @@ impl<'a> Searcher<'a> {
         let metadata = std::fs::metadata(path)
             .with_context(|| format!("the clip {} cannot be read", path.display()))?;
         let stamp = Stamp::of(&metadata);
-        if span.is_none() {
-            let record = self.library.file(&self.library.place(path)?)?;
-            if let Some(record) = record.filter(|record| record.stamp == stamp)
-                && let Some(entry) = self.index().get(&record.content)?
-            {
-                return mean(&entry.vectors);
-            }
+        if span.is_none()
+            && let Some(entry) = self.stored(path, stamp)?
+        {
+            return mean(&entry.vectors);
         }
         let known = self.clips.and_then(|clips| clips.recall(path, stamp, span));
         if let Some(vector) = known {
@@ -257,6 +256,33 @@ impl<'a> Searcher<'a> {
             clips.remember(path, stamp, span, &vector);
         }
         Ok(vector)
+    }
+
+    /// The moments and vectors of a file: stored ones where it is indexed and unchanged, else it is
+    /// decoded now.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or decoded, or the store is damaged.
+    pub fn moments(&self, path: &Path) -> Result<Vec<(Moment, Vector)>> {
+        let metadata = std::fs::metadata(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        match self.stored(path, Stamp::of(&metadata))? {
+            Some(entry) => {
+                let moments = SoundEntry::from_bytes(&entry.payload)?.moments;
+                Ok(moments.into_iter().zip(entry.vectors).collect())
+            }
+            None => embed_file(self.embedder, path, None),
+        }
+    }
+
+    /// What the index holds of a file that has not changed since.
+    fn stored(&self, path: &Path, stamp: Stamp) -> Result<Option<Entry>> {
+        let record = self.library.file(&self.library.place(path)?)?;
+        match record.filter(|record| record.stamp == stamp) {
+            Some(record) => Ok(self.index().get(&record.content)?),
+            None => Ok(None),
+        }
     }
 
     fn search_vector(

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
+use soundseek::labels::{BuiltInSet, TEMPLATE};
 use soundseek::model::Precision;
 use soundseek::notation;
 
@@ -84,6 +85,17 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print the vectors of files or texts
     Embed(EmbedArgs),
+    /// Tell what sounds are, by labels of a set, or label the whole library
+    ///
+    /// Labels are the model's and are kept apart from a person's own tags. `search --label` finds by
+    /// them, and the filters of the terminal UI offer them.
+    ///
+    /// Exit status: 0 when all files were told, 2 on an error.
+    Tag(TagArgs),
+    /// Rank given sentences by how well they describe a sound
+    ///
+    /// Exit status: 0 when all files were told, 2 on an error.
+    Captions(CaptionsArgs),
     /// Show what the library holds
     Status(StatusArgs),
     /// List the folders that are indexed
@@ -230,6 +242,9 @@ pub struct QueryArgs {
     /// Only favourites
     #[arg(long, help_heading = "Filters")]
     pub favourite: bool,
+    /// Only sounds with this label of `soundseek tag --all`; may be given again, for sounds that have them all
+    #[arg(long, value_name = "LABEL", help_heading = "Filters")]
+    pub label: Vec<String>,
     /// How many results at most
     #[arg(
         short = 'n',
@@ -283,6 +298,56 @@ pub struct EmbedArgs {
     /// Write the vectors, and nothing else, to a NumPy file of shape (vectors, dimensions)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub npy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// Sound files, indexed or not
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Label the whole library from its stored vectors; what was indexed since the last time is added
+    #[arg(long, conflicts_with_all = ["files", "moments"])]
+    pub all: bool,
+    /// Drop the labels that --all gave: of the set that is named, else of all sets
+    #[arg(long, conflicts_with_all = ["files", "all", "moments"])]
+    pub clear: bool,
+    /// The labels: audioset, ucs, esc50, drums or moods [default: audioset]
+    #[arg(long, value_name = "SET")]
+    pub set: Option<BuiltInSet>,
+    /// Labels of a file: one on a line, after a tab what stands for it in the caption; # begins a comment
+    #[arg(long, value_name = "FILE", conflicts_with = "set", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
+    /// The caption, with {} where the label stands
+    #[arg(long, value_name = "TEXT", default_value = TEMPLATE, value_parser = notation::template)]
+    pub template: String,
+    /// How many labels of a file are shown
+    #[arg(short = 'n', value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub n: usize,
+    /// How probable a label has to be for --all to give it, from 0 to 1 [default: 1.5 / √labels, at most .9]
+    #[arg(long, value_name = "P", value_parser = notation::probability)]
+    pub threshold: Option<f32>,
+    /// Tell each moment of a file on its own
+    #[arg(long)]
+    pub moments: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CaptionsArgs {
+    /// Sound files, indexed or not
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// The sentences, one on a line; `-` for standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: PathBuf,
+    /// How many sentences are shown
+    #[arg(short = 'n', value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub n: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! and the three exit statuses. Only this folder prints.
 
 mod args;
+mod captions;
 mod clip;
 mod demo;
 mod embed;
@@ -12,6 +13,7 @@ mod model;
 mod progress;
 mod search;
 mod status;
+mod tag;
 mod tui;
 
 use std::io::{BufWriter, Write};
@@ -74,6 +76,8 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
         Command::Similar(args) => search::similar(common, args, out),
         Command::Demo(args) => demo::demo(common, args, out),
         Command::Embed(args) => embed::embed(common, args, out),
+        Command::Tag(args) => tag::tag(common, args, out),
+        Command::Captions(args) => captions::captions(common, args, out),
         Command::Status(args) => status::status(common, args, out),
         Command::Roots => status::roots(common, out),
         Command::Remove { path } => status::remove(common, path, out),

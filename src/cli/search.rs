@@ -8,10 +8,11 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use globset::GlobBuilder;
 use soundseek::display::{bar, clock, count, printable_path};
+use soundseek::embed::Embedder;
 use soundseek::json;
 use soundseek::library::{Library, Tag};
 use soundseek::notation;
-use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source};
+use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source, labelled};
 
 use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
 use super::{Outcome, clip};
@@ -65,9 +66,16 @@ fn run(
         .iter()
         .map(|folder| library.place(folder))
         .collect::<Result<_>>()?;
-    let embedder = super::load_model(common)?;
-    let index = RwLock::new(library.index_for_search(&embedder)?);
-    let hits = Searcher::new(&library, &index, &embedder).search(&parts, &options)?;
+    let labels = args.label.iter().map(|label| library.known_label(label));
+    options.filters.labels = labels.collect::<Result<_>>()?;
+    let hits = if parts.is_empty() && !options.filters.labels.is_empty() {
+        labelled(&library, &options)?
+    } else {
+        let embedder = super::load_model(common)?;
+        warn_of_other_labels(common, &library, &embedder, &options)?;
+        let index = RwLock::new(library.index_for_search(&embedder)?);
+        Searcher::new(&library, &index, &embedder).search(&parts, &options)?
+    };
     print(&hits, args, &library, out)?;
     if hits.is_empty() {
         if !common.quiet && !args.json && !args.nul {
@@ -76,6 +84,29 @@ fn run(
         return Ok(Outcome::NotFound);
     }
     Ok(Outcome::Found)
+}
+
+/// Says when labels that are asked for are another model's than the one that searches.
+fn warn_of_other_labels(
+    common: &Common,
+    library: &Library,
+    embedder: &Embedder,
+    options: &SearchOptions,
+) -> Result<()> {
+    if options.filters.labels.is_empty() || common.quiet {
+        return Ok(());
+    }
+    let space = embedder.space()?;
+    for (set, labelling) in library.labellings()? {
+        let asked = |label: &String| options.filters.labels.contains(label);
+        if !labelling.is_of(&space) && labelling.labels.iter().any(asked) {
+            super::complain(&format!(
+                "the labels of {set} are those of the model {}; `soundseek tag --all` gives them with this one",
+                labelling.model
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn options(args: &QueryArgs) -> Result<SearchOptions> {
@@ -106,6 +137,7 @@ fn options(args: &QueryArgs) -> Result<SearchOptions> {
             name: name.transpose()?,
             tags: tags?,
             favourite: args.favourite,
+            labels: vec![],
         },
     })
 }
@@ -118,8 +150,11 @@ fn print(hits: &[Hit], args: &QueryArgs, library: &Library, out: &mut dyn Write)
         }
     } else if args.json {
         for hit in hits {
-            let marks = library.marks(&hit.record.content);
-            writeln!(out, "{}", json::hit(hit, &marks))?;
+            let content = &hit.record.content;
+            let mut object = json::hit(hit, &library.marks(content));
+            let labels = library.labels_of(content)?.into_iter();
+            object["labels"] = labels.map(|given| given.label).collect();
+            writeln!(out, "{object}")?;
         }
     } else {
         print_lines(hits, &library.roots()?, out)?;

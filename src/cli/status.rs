@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use serde_json::json;
 use soundseek::display::{count, printable, printable_path};
 use soundseek::json;
-use soundseek::library::Library;
+use soundseek::library::{Labelling, Library};
 
 use super::Outcome;
 use super::args::{Common, StatusArgs};
@@ -57,6 +57,15 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
             held.dimension
         )?;
     }
+    for (set, labelling, sounds, wanting) in labellings(library)? {
+        let wanting = match wanting {
+            0 => String::new(),
+            n => format!(", {n} not yet (`soundseek tag --all` adds them)"),
+        };
+        let (set, model) = (printable(&set), printable(&labelling.model));
+        let sounds = count(sounds, "sound");
+        writeln!(out, "labels   {set}: {sounds} by {model}{wanting}")?;
+    }
     for root in library.roots()? {
         let n = files.keys().filter(|path| path.starts_with(&root)).count();
         let offline = if root.exists() { "" } else { ", offline" };
@@ -70,6 +79,18 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
+/// Each set of labels, with how many sounds it has looked at and how many of its model it has not.
+fn labellings(library: &Library) -> Result<Vec<(String, Labelling, usize, usize)>> {
+    let (spaces, counts) = (library.spaces()?, library.labelled_counts()?);
+    let all = library.labellings()?.into_iter().map(|(set, labelling)| {
+        let sounds = counts.get(&set).copied().unwrap_or(0);
+        let held = spaces.iter().find(|held| labelling.is_of(&held.space));
+        let there = held.map_or(0, |held| held.entries as usize);
+        (set, labelling, sounds, there.saturating_sub(sounds))
+    });
+    Ok(all.collect())
+}
+
 fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     let spaces = library.spaces()?;
     let models = spaces.iter().map(|held| {
@@ -79,6 +100,17 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
             "dimension": held.dimension,
             "sounds": held.entries,
             "windows": held.vectors,
+        })
+    });
+    let labels = labellings(library)?.into_iter();
+    let labels = labels.map(|(set, labelling, sounds, wanting)| {
+        json!({
+            "set": set,
+            "model": labelling.model,
+            "fingerprint": labelling.space,
+            "threshold": labelling.threshold,
+            "sounds": sounds,
+            "wanting": wanting,
         })
     });
     let roots = library.roots()?;
@@ -94,6 +126,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
         "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),
         "failed": library.failures()?.len(),
         "models": models.collect::<Vec<_>>(),
+        "labels": labels.collect::<Vec<_>>(),
         "roots": roots.collect::<Vec<_>>(),
     });
     json::put_path(&mut object, "library", library.directory());

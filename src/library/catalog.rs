@@ -15,6 +15,7 @@ use anyhow::Result;
 
 use super::facets::{Facets, Level, Tally};
 use super::filters::{Filters, extension_of};
+use super::labelled::HeldLabels;
 use super::marks::{Contents, HeldMarks};
 use super::{ContentHash, FileRecord, Library};
 
@@ -115,13 +116,14 @@ impl Catalog {
     }
 
     /// Counts the files of every choice that one facet offers, under the conditions of the others.
-    /// `marked` holds the contents with the marks that are asked for, if any are; `marks` are all there
-    /// are.
+    /// `marked` holds the contents with the marks and labels that are asked for, if any are; `marks` and
+    /// `labels` are all there are.
     pub(super) fn facets(
         &self,
         filters: &Filters,
         marked: Option<&Contents>,
         marks: &HeldMarks,
+        labels: &HeldLabels,
         level: &Level,
     ) -> Facets {
         let mut tally = Tally::default();
@@ -141,6 +143,7 @@ impl Catalog {
                     if let Some(marks) = marks.get(&row.content) {
                         tally.count_marks(marks);
                     }
+                    tally.count_labels(labels.of(&row.content));
                 }
                 in_folder += usize::from(extension && length);
                 if within && extension {
@@ -155,7 +158,7 @@ impl Catalog {
             }
             tally.count_folder(folder, level, in_folder);
         }
-        tally.into_facets()
+        tally.into_facets(labels)
     }
 }
 

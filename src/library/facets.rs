@@ -1,4 +1,4 @@
-//! How many files each further narrowing would leave: by folder, extension and length.
+//! How many files each further narrowing would leave: by folder, extension, length, tag and label.
 //!
 //! The counts of one facet obey the filters of all others but not its own, so that what is beside the
 //! current choice can be seen and chosen. It stands apart from the catalogue because it is what a
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::labelled::HeldLabels;
 use super::{Filters, Library, Marks, Tag};
 
 /// The lengths in seconds at which one bucket ends and the next begins: one-shots, loops and phrases,
@@ -34,6 +35,8 @@ pub struct Facets {
     /// Tags, the most frequent first. As a sound has all tags that are asked for, these and favourites
     /// are counted under all conditions: what would be left if one more was asked for.
     pub tags: Vec<(Tag, usize)>,
+    /// Labels, the most frequent first, counted as tags are.
+    pub labels: Vec<(String, usize)>,
 }
 
 impl Facets {
@@ -60,10 +63,19 @@ impl Library {
             Some(top) => Level::Below(top.to_path_buf()),
             None => Level::Roots(self.roots()?),
         };
-        let marked = self.with_marks(filters);
+        let mut marked = self.with_marks(filters);
+        if let Some(labelled) = self.with_labels(filters)? {
+            marked = Some(match marked {
+                Some(marked) => labelled.intersection(&marked).copied().collect(),
+                None => labelled,
+            });
+        }
+        let labels = self.held_labels()?;
         let catalog = self.catalog();
         let counts = catalog.as_ref().map(|catalog| {
-            self.with_held_marks(|marks| catalog.facets(filters, marked.as_ref(), marks, &level))
+            self.with_held_marks(|marks| {
+                catalog.facets(filters, marked.as_ref(), marks, &labels, &level)
+            })
         });
         Ok(counts.unwrap_or_default())
     }
@@ -101,6 +113,8 @@ pub(super) struct Tally {
     extensions: HashMap<Arc<str>, usize>,
     favourites: usize,
     tags: HashMap<Tag, usize>,
+    /// By the label's number.
+    labels: Vec<usize>,
 }
 
 impl Tally {
@@ -125,6 +139,16 @@ impl Tally {
         }
     }
 
+    pub(super) fn count_labels(&mut self, labels: &[(u32, f32)]) {
+        for &(label, _) in labels {
+            let label = label as usize;
+            if label >= self.labels.len() {
+                self.labels.resize(label + 1, 0);
+            }
+            self.labels[label] += 1;
+        }
+    }
+
     pub(super) fn count_folder(&mut self, folder: &Path, level: &Level, files: usize) {
         if files > 0
             && let Some(folder) = level.folder_of(folder)
@@ -133,7 +157,10 @@ impl Tally {
         }
     }
 
-    pub(super) fn into_facets(self) -> Facets {
+    pub(super) fn into_facets(self, labels: &HeldLabels) -> Facets {
+        let counted = (0..).zip(self.labels).filter(|&(_, files)| files > 0);
+        let counted =
+            counted.filter_map(|(number, files)| Some((labels.name(number)?.to_string(), files)));
         let extensions = self.extensions.into_iter();
         let extensions = extensions.map(|(extension, files)| (extension.to_string(), files));
         Facets {
@@ -143,6 +170,7 @@ impl Tally {
             lengths: self.lengths,
             favourites: self.favourites,
             tags: most_first(self.tags.into_iter()),
+            labels: most_first(counted),
         }
     }
 }

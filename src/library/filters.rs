@@ -1,4 +1,4 @@
-//! What may be found: by folder, kind, length, age and name.
+//! What may be found: by folder, kind, length, age, name, tag and label.
 //!
 //! Filters look at files, of which a content may have several, while the index asks about contents;
 //! [`Library::passing_contents`] translates. They stand apart from the library's records because they
@@ -32,6 +32,8 @@ pub struct Filters {
     pub tags: Vec<Tag>,
     /// One of the favourites.
     pub favourite: bool,
+    /// With all of these labels, which the model has given.
+    pub labels: Vec<String>,
 }
 
 impl Filters {
@@ -45,10 +47,11 @@ impl Filters {
             && self.name.is_none()
             && self.tags.is_empty()
             && !self.favourite
+            && self.labels.is_empty()
     }
 
-    /// True when a file meets all conditions on its path and record. Marks are its content's: a file
-    /// passes when [`Library::passing_contents`] holds its content, too.
+    /// True when a file meets all conditions on its path and record. Marks and labels are its content's:
+    /// a file passes when [`Library::passing_contents`] holds its content, too.
     pub fn pass(&self, path: &Path, record: &FileRecord) -> bool {
         self.pass_path(path) && self.pass_record(record)
     }
@@ -110,12 +113,13 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When a record of the library is damaged.
+    /// When a record of the library, or the labels, are damaged.
     pub fn passing_contents(&self, filters: &Filters) -> Result<Option<Passing>> {
         if filters.is_empty() {
             return Ok(None);
         }
         let marked = self.with_marks(filters);
+        let labelled = self.with_labels(filters)?;
         let mut passing = if let Some(catalog) = &*self.catalog() {
             catalog.passing_contents(filters)
         } else {
@@ -128,8 +132,8 @@ impl Library {
             }
             passing
         };
-        if let Some(marked) = marked {
-            passing.retain(|content| marked.contains(content));
+        for asked in [marked, labelled].into_iter().flatten() {
+            passing.retain(|content| asked.contains(content));
         }
         Ok(Some(Passing(passing)))
     }

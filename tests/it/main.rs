@@ -17,6 +17,7 @@ mod golden_mel;
 mod hub;
 mod hub_server;
 mod ingest;
+mod labels;
 mod long_running;
 mod map;
 mod marks;

@@ -10,6 +10,9 @@ use super::{Action, App, Ask, Command, Mode};
 use crate::library::{Facets, Tag};
 use crate::tui::line::Line;
 
+/// How many labels are offered, the most frequent first: sets have hundreds.
+const LABELS_OFFERED: usize = 15;
+
 /// A row of the panel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterRow {
@@ -31,6 +34,8 @@ pub enum FilterRow {
     Favourite(usize),
     /// A tag, and how many sounds have it.
     Tag(Tag, usize),
+    /// A label, and how many sounds have it.
+    Label(String, usize),
 }
 
 impl FilterRow {
@@ -41,6 +46,7 @@ impl FilterRow {
             (FilterRow::Extension(a, _), FilterRow::Extension(b, _)) => a == b,
             (FilterRow::Length(a, _), FilterRow::Length(b, _)) => a == b,
             (FilterRow::Tag(a, _), FilterRow::Tag(b, _)) => a == b,
+            (FilterRow::Label(a, _), FilterRow::Label(b, _)) => a == b,
             (FilterRow::Favourite(_), FilterRow::Favourite(_)) => true,
             (a, b) => a == b,
         }
@@ -77,6 +83,7 @@ pub fn filter_rows(app: &App) -> Vec<FilterRow> {
     rows.extend(gone.map(|extension| FilterRow::Extension(extension.clone(), 0)));
     rows.push(FilterRow::Heading("Length"));
     rows.extend((0..LENGTHS.len()).map(|length| FilterRow::Length(length, facets.lengths[length])));
+    rows.extend(mark_rows(facets, chosen));
     rows.extend(label_rows(facets, chosen));
     rows.push(FilterRow::Heading("Name"));
     rows.push(FilterRow::Name);
@@ -86,7 +93,7 @@ pub fn filter_rows(app: &App) -> Vec<FilterRow> {
 }
 
 /// Favourites and tags, as far as there are any, or as they are chosen.
-fn label_rows(facets: &Facets, chosen: &Narrowing) -> Vec<FilterRow> {
+fn mark_rows(facets: &Facets, chosen: &Narrowing) -> Vec<FilterRow> {
     let mut rows = vec![];
     if facets.favourites > 0 || chosen.favourite {
         rows.push(FilterRow::Favourite(facets.favourites));
@@ -98,6 +105,25 @@ fn label_rows(facets: &Facets, chosen: &Narrowing) -> Vec<FilterRow> {
     rows.extend(gone.map(|tag| FilterRow::Tag(tag.clone(), 0)));
     if !rows.is_empty() {
         rows.insert(0, FilterRow::Heading("Favourites and tags"));
+    }
+    rows
+}
+
+/// The labels that most sounds have, and those that are chosen.
+fn label_rows(facets: &Facets, chosen: &Narrowing) -> Vec<FilterRow> {
+    let offered = facets.labels.iter().take(LABELS_OFFERED);
+    let mut rows: Vec<FilterRow> = offered
+        .map(|(label, files)| FilterRow::Label(label.clone(), *files))
+        .collect();
+    for label in &chosen.labels {
+        let counted = facets.labels.iter().position(|(known, _)| known == label);
+        if counted.is_none_or(|place| place >= LABELS_OFFERED) {
+            let files = counted.map_or(0, |place| facets.labels[place].1);
+            rows.push(FilterRow::Label(label.clone(), files));
+        }
+    }
+    if !rows.is_empty() {
+        rows.insert(0, FilterRow::Heading("Label"));
     }
     rows
 }
@@ -179,6 +205,9 @@ pub fn act(app: &mut App, action: &Action) -> Vec<Command> {
         }
         (Action::Choose, Some(FilterRow::Tag(tag, _))) => {
             app.narrow(|narrowing| narrowing.toggle_tag(&tag))
+        }
+        (Action::Choose, Some(FilterRow::Label(label, _))) => {
+            app.narrow(|narrowing| narrowing.toggle_label(&label))
         }
         (Action::Choose, Some(FilterRow::Length(length, _))) => app.narrow(|narrowing| {
             narrowing.length = Some(length).filter(|_| narrowing.length != Some(length));

@@ -1,4 +1,4 @@
-//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name.
+//! What may be found, as a person chooses it: a folder, formats, a length, an age, a name, labels.
 //!
 //! It stands apart from the library's [`Filters`] because it is choices, not bounds: it can be shown,
 //! compared and undone, and its age is counted from whenever the question is answered.
@@ -48,6 +48,8 @@ pub struct Narrowing {
     pub tags: BTreeSet<Tag>,
     /// One of the favourites.
     pub favourite: bool,
+    /// With all of these labels, which the model has given.
+    pub labels: BTreeSet<String>,
 }
 
 /// One condition of a narrowing.
@@ -67,6 +69,8 @@ pub enum Condition {
     Tag(Tag),
     /// On being a favourite.
     Favourite,
+    /// On a label.
+    Label(String),
 }
 
 impl Narrowing {
@@ -101,6 +105,11 @@ impl Narrowing {
         }
         let tags = self.tags.iter();
         set.extend(tags.map(|tag| (Condition::Tag(tag.clone()), format!("#{tag}"))));
+        let labels = self.labels.iter();
+        set.extend(labels.map(|label| {
+            let shown = format!("is {}", printable(label));
+            (Condition::Label(label.clone()), shown)
+        }));
         set
     }
 
@@ -116,6 +125,9 @@ impl Narrowing {
                 self.tags.remove(tag);
             }
             Condition::Favourite => self.favourite = false,
+            Condition::Label(label) => {
+                self.labels.remove(label);
+            }
         }
     }
 
@@ -130,6 +142,13 @@ impl Narrowing {
     pub fn toggle_tag(&mut self, tag: &Tag) {
         if !self.tags.remove(tag) {
             self.tags.insert(tag.clone());
+        }
+    }
+
+    /// Takes a label, or drops it.
+    pub fn toggle_label(&mut self, label: &str) {
+        if !self.labels.remove(label) {
+            self.labels.insert(label.to_string());
         }
     }
 
@@ -183,6 +202,7 @@ impl Narrowing {
             name,
             tags: self.tags.iter().cloned().collect(),
             favourite: self.favourite,
+            labels: self.labels.iter().cloned().collect(),
         })
     }
 }
@@ -212,6 +232,7 @@ mod tests {
             name: "kick".into(),
             tags: BTreeSet::from([Tag::new("deep").expect("a tag")]),
             favourite: true,
+            labels: BTreeSet::from(["Snare drum".into()]),
         };
         let now = UNIX_EPOCH + Duration::from_secs(8 * 86_400);
         let filters = narrowing.filters(now).expect("filters");
@@ -221,6 +242,7 @@ mod tests {
             (Some(1.0), Some(5.0))
         );
         assert_eq!(filters.newer_than_ns, Some(86_400 * 1_000_000_000));
+        assert_eq!(filters.labels, ["Snare drum"]);
         let name = filters.name.expect("a pattern");
         assert!(name.is_match("Deep Kick 1.wav") && !name.is_match("snare.wav"));
         let shown: Vec<_> = narrowing
@@ -237,7 +259,8 @@ mod tests {
                 "newer than a week",
                 "name kick",
                 "★",
-                "#deep"
+                "#deep",
+                "is Snare drum"
             ]
         );
     }

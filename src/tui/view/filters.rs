@@ -61,6 +61,11 @@ fn line(app: &App, row: &FilterRow, cells: usize) -> Line<'static> {
         ),
         FilterRow::Favourite(files) => (chosen.favourite, "★ favourites".to_string(), Some(*files)),
         FilterRow::Tag(tag, files) => (chosen.tags.contains(tag), format!("#{tag}"), Some(*files)),
+        FilterRow::Label(label, files) => (
+            chosen.labels.contains(label),
+            printable(label),
+            Some(*files),
+        ),
         FilterRow::Age(age) => (chosen.age == Some(*age), AGES[*age].0.to_string(), None),
         FilterRow::Name => match chosen.name.as_str() {
             "" => (false, "any".to_string(), None),
