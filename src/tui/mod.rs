@@ -40,7 +40,7 @@ pub use layout::{Areas, LEAST_HEIGHT, LEAST_WIDTH, Openings};
 pub use line::Line;
 pub use mouse::action_of as mouse_action;
 pub use offers::{Context, OFFERS, Offer};
-use terminal::Screen;
+pub use terminal::Screen;
 pub use theme::{ColourDepth, Ground, Palette, Rgb, Theme};
 pub use view::{draw, spectrogram, strip, waveform};
 use worker::{LoadModel, Response, Workers};

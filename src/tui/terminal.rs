@@ -20,6 +20,7 @@ use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
 use super::Event;
@@ -75,7 +76,10 @@ impl Screen {
     /// When the terminal cannot be written.
     pub fn redraw(&mut self) -> Result<()> {
         take()?;
-        self.terminal.clear()?;
+        // Not `clear`, which asks the terminal where the cursor is: the answer would come to the
+        // thread that waits for keys, and this one would give up after two seconds.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         Ok(())
     }
 

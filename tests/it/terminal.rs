@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use soundseek::tui::Screen as OwnScreen;
 use termlens::{Key, Screen, Signal, Terminal};
 
 use crate::corpora::sonic_pi;
@@ -65,6 +66,11 @@ fn session(mut terminal: Terminal, description: &str, expected: &str) {
     terminal.send(Key::Char('v')).expect("sent");
     wait(&mut terminal, "the spectrogram is drawn", &|screen| {
         coloured_half_blocks(screen) > 100
+    });
+    terminal.send(Key::Ctrl('l')).expect("sent");
+    terminal.resize(90, 30).expect("resized");
+    wait(&mut terminal, "all is drawn anew", &|screen| {
+        screen.cols() == 90 && coloured_half_blocks(screen) > 100
     });
     terminal.send(Key::Char('q')).expect("sent");
     leave(terminal);
@@ -132,4 +138,67 @@ fn the_terminal_is_given_back_when_the_system_ends_the_program() {
         .expect("an empty library says so");
     terminal.signal(Signal::Term).expect("sent");
     leave(terminal);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_z_gives_the_terminal_back_until_the_shell_continues_the_program() {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+    let studio = Studio::new();
+    studio.put("siren", "siren.wav");
+    studio.index();
+    let mut terminal = start(&studio.library_dir(), &[]);
+    let listed = |screen: &Screen| screen.contains("siren.wav") && screen.alternate_screen();
+    terminal.wait_until(listed).expect("the list");
+    terminal.send(Key::Ctrl('z')).expect("sent");
+    let pid = terminal
+        .pid()
+        .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    let pid = pid.expect("it runs");
+    let waited = waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is ours to wait for");
+    assert!(waited.is_some_and(|(_, status)| status.stopped()));
+    let given_back = |screen: &Screen| !screen.alternate_screen();
+    terminal.wait_until(given_back).expect("the shell's screen");
+    let screen = terminal.screen();
+    assert!(screen.cursor_visible());
+    assert!(screen.mouse_modes().is_empty() && !screen.bracketed_paste());
+    kill_process(pid, Signal::CONT).expect("continued");
+    terminal.wait_until(listed).expect("the list is back");
+    terminal.send(Key::Ctrl('c')).expect("sent");
+    leave(terminal);
+}
+
+/// What [`a_panic_gives_the_terminal_back_before_it_is_told`] starts.
+#[test]
+#[ignore = "it breaks on purpose: another test starts it in a terminal of its own"]
+fn a_program_that_breaks_while_it_draws() {
+    let mut screen = OwnScreen::enter().expect("a terminal");
+    screen
+        .draw(|frame| frame.render_widget("half a frame", frame.area()))
+        .expect("drawn");
+    panic!("a defect of the drawing");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_told() {
+    let program = std::env::current_exe().expect("the tests' own program");
+    let test = "terminal::a_program_that_breaks_while_it_draws";
+    let mut terminal = Terminal::builder()
+        .size(100, 30)
+        .timeout(LIMIT)
+        .args([test, "--exact", "--ignored", "--nocapture"])
+        .spawn(program)
+        .expect("the program starts");
+    let status = terminal.wait_exit().expect("it ends");
+    assert!(!status.success());
+    let screen = terminal.screen();
+    assert!(!screen.alternate_screen(), "the shell's screen is back");
+    assert!(screen.cursor_visible());
+    assert!(screen.mouse_modes().is_empty() && !screen.bracketed_paste());
+    let text = screen.text();
+    assert!(
+        text.contains("a defect of the drawing") && !text.contains("half a frame"),
+        "the message is on the shell's screen, and nothing else: {text}"
+    );
 }
