@@ -5,7 +5,6 @@
 //! Rates and channels are those of the decoded buffers, not of headers, and may change on the way:
 //! later parts at another rate are brought to the first one.
 
-use std::fs::File;
 use std::io::{ErrorKind, Seek};
 
 use symphonia::core::codecs::CodecParameters;
@@ -23,6 +22,7 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
 
 use super::error::DecodeErrorKind;
+use super::file::SoundFile;
 use super::opus::{OPUS_RATE_HZ, OpusDecoder};
 use super::resample::Resampler;
 use super::sniff;
@@ -88,7 +88,7 @@ enum Decoder {
 impl CodedReader {
     /// Finds the format of `file`, which begins with `start`, and decodes its first block.
     pub(super) fn open(
-        mut file: File,
+        mut file: SoundFile,
         start: &[u8],
         mixing: Mixing,
     ) -> Result<Self, DecodeErrorKind> {

@@ -24,12 +24,22 @@ pub struct DecodeError {
 pub enum DecodeErrorKind {
     /// The operating system refused or failed to read it.
     #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// Not a regular file: a folder, FIFO, socket or device, which is never opened.
     #[error("is {found}, not a regular file")]
     NotAFile {
         /// What it is, with its article.
         found: &'static str,
+    },
+    /// A large file with next to nothing in it, such as a download that has only begun.
+    #[error(
+        "is {bytes} bytes long with {held} of them on the disk, the rest are holes: finish the download or copy that it is of"
+    )]
+    Hollow {
+        /// The length of the file in bytes.
+        bytes: u64,
+        /// How many of them take room on the disk.
+        held: u64,
     },
     /// A format or codec without a decoder here, or no audio at all.
     #[error("cannot be decoded: {found} is not supported; convert it to WAV or FLAC")]
@@ -70,6 +80,16 @@ pub enum DecodeErrorKind {
     OverBudget {
         /// The limit for a file of this size, in seconds.
         limit_s: f64,
+        /// The file's size in bytes.
+        bytes: u64,
+    },
+    /// Reading or decoding that goes on for longer than a file of its size can honestly need.
+    #[error(
+        "is not decoded after {allowed_s:.0} s of work, or so many readings, which is too much for a file of {bytes} bytes; it is damaged or made to keep programs busy"
+    )]
+    TooMuchWork {
+        /// The processor time that it may take, in seconds.
+        allowed_s: f64,
         /// The file's size in bytes.
         bytes: u64,
     },

@@ -10,6 +10,7 @@ mod apple;
 mod coded;
 mod containers;
 mod error;
+mod file;
 mod opus;
 mod pcm;
 mod resample;
@@ -18,6 +19,7 @@ mod sniff;
 mod stream;
 
 pub use error::{DecodeError, DecodeErrorKind};
+pub use file::open_regular;
 pub use resample::{MAX_RATE_HZ, MIN_RATE_HZ, RateError, Resampler};
 pub use segment::{Segment, SegmentPlan, Span, segment_file};
 pub use stream::{AudioStream, MAX_AMPLITUDE, SourceInfo};

@@ -3,11 +3,11 @@
 //! Every coding goes through one interleaved `f32` buffer of bounded size, whatever the number of
 //! channels, and seeking is exact because a frame has a fixed size.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::containers::{Coding, PcmLayout};
 use super::error::DecodeErrorKind;
+use super::file::SoundFile;
 use super::stream::Mixing;
 
 /// Bytes read at a time, or one frame if that is more (65,535 channels of 8 bytes at the most).
@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(super) struct PcmReader {
-    file: BufReader<File>,
+    file: BufReader<SoundFile>,
     pub(super) layout: PcmLayout,
     frame_bytes: usize,
     frames_left: u64,
@@ -28,7 +28,7 @@ pub(super) struct PcmReader {
 
 impl PcmReader {
     pub(super) fn new(
-        mut file: BufReader<File>,
+        mut file: BufReader<SoundFile>,
         layout: PcmLayout,
         mixing: Mixing,
     ) -> Result<Self, DecodeErrorKind> {

@@ -5,14 +5,15 @@
 //! in a codec becomes an error, output is bounded by the file's size, and every sample is finite.
 
 use std::any::Any;
-use std::fs::{File, FileType};
 use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::coded::CodedReader;
 use super::containers::pcm_layout;
 use super::error::{DecodeError, DecodeErrorKind};
+use super::file::{Budget, SoundFile, open_regular};
 use super::pcm::PcmReader;
 use super::resample::{MAX_RATE_HZ, MIN_RATE_HZ};
 use super::sniff;
@@ -103,6 +104,7 @@ impl Mixing {
 pub struct AudioStream {
     path: PathBuf,
     bytes: u64,
+    budget: Arc<Budget>,
     source: Source,
     mixing: Mixing,
     info: SourceInfo,
@@ -138,7 +140,12 @@ impl AudioStream {
     }
 
     fn open_mixing(path: &Path, mixing: Mixing) -> Result<Self, DecodeError> {
-        let (source, bytes) = open_source(path, mixing).map_err(|kind| kind.at(path))?;
+        let opened = open_source(path, mixing).map_err(|kind| kind.at(path))?;
+        let Opened {
+            source,
+            bytes,
+            budget,
+        } = opened;
         let info = source.info();
         if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&info.sample_rate_hz) {
             return Err(DecodeErrorKind::SampleRate {
@@ -149,6 +156,7 @@ impl AudioStream {
         Ok(Self {
             path: path.to_owned(),
             bytes,
+            budget,
             source,
             mixing,
             info,
@@ -174,7 +182,8 @@ impl AudioStream {
         let width = self.mixing.width(self.info.channels as usize);
         while !self.ended && output.len() == before {
             let source = &mut self.source;
-            let more = guarded(|| source.next_block(output)).map_err(|kind| self.fail(kind))?;
+            let more = guarded(&self.budget, || source.next_block(output))
+                .map_err(|kind| self.fail(kind))?;
             self.ended = !more;
             let decoded = ((output.len() - before) / width) as u64;
             self.position += decoded;
@@ -198,15 +207,15 @@ impl AudioStream {
         let reached = if self.ended {
             None
         } else {
-            guarded(|| source.seek(frame)).unwrap_or(None)
+            guarded(&self.budget, || source.seek(frame)).unwrap_or(None)
         };
         match reached {
             Some(reached) => self.position = reached,
             // A jump that failed may have left the source anywhere, so it starts anew.
             None => {
-                self.source = open_source(&self.path, self.mixing)
-                    .map_err(|kind| kind.at(&self.path))?
-                    .0;
+                let opened = open_source(&self.path, self.mixing);
+                let opened = opened.map_err(|kind| kind.at(&self.path))?;
+                (self.source, self.budget) = (opened.source, opened.budget);
                 self.position = 0;
             }
         }
@@ -219,6 +228,7 @@ impl AudioStream {
     fn note_progress(&mut self) -> Result<(), DecodeError> {
         let rate = u64::from(self.info.sample_rate_hz);
         self.info.duration_s = self.position as f64 / rate as f64;
+        self.budget.earn(self.info.duration_s);
         self.info.damage = self.source.damage(self.position, self.ended);
         let limit = self
             .bytes
@@ -295,22 +305,24 @@ impl Source {
     }
 }
 
-fn open_source(path: &Path, mixing: Mixing) -> Result<(Source, u64), DecodeErrorKind> {
-    // Opening a FIFO would wait for a writer, so the kind is checked by name first.
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(DecodeErrorKind::NotAFile {
-            found: describe(metadata.file_type()),
-        });
-    }
+/// A source at its start, the file's size, and the budget that it is now charged to.
+struct Opened {
+    source: Source,
+    bytes: u64,
+    budget: Arc<Budget>,
+}
+
+fn open_source(path: &Path, mixing: Mixing) -> Result<Opened, DecodeErrorKind> {
+    let (file, metadata) = open_regular(path)?;
     let bytes = metadata.len();
     if bytes == 0 {
         return Err(DecodeErrorKind::Empty {
             what: "the file has zero bytes".into(),
         });
     }
-    let file = File::open(path)?;
-    let source = guarded(|| {
+    let budget = Budget::of(bytes);
+    let file = SoundFile::new(file, bytes, Arc::clone(&budget));
+    let source = guarded(&budget, || {
         let mut reader = BufReader::new(file);
         let start = sniff::first_bytes(&mut reader)?;
         sniff::refuse(&start)?;
@@ -320,16 +332,26 @@ fn open_source(path: &Path, mixing: Mixing) -> Result<(Source, u64), DecodeError
         CodedReader::open(reader.into_inner(), &start, mixing)
             .map(|coded| Source::Coded(Box::new(coded)))
     })?;
-    Ok((source, bytes))
+    Ok(Opened {
+        source,
+        bytes,
+        budget,
+    })
 }
 
-/// Runs decoder code, turning a panic in it into an error; what panicked is not used again.
-fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeErrorKind>) -> Result<T, DecodeErrorKind> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(DecodeErrorKind::malformed(format!(
-            "the decoder gave up on it ({})",
-            panic_text(&*panic)
-        )))
+/// Runs decoder code within the file's budget, turning a panic in it into an error; what panicked is
+/// not used again.
+fn guarded<T>(
+    budget: &Budget,
+    work: impl FnOnce() -> Result<T, DecodeErrorKind>,
+) -> Result<T, DecodeErrorKind> {
+    budget.charge(|| {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            Err(DecodeErrorKind::malformed(format!(
+                "the decoder gave up on it ({})",
+                panic_text(&*panic)
+            )))
+        })
     })
 }
 
@@ -339,27 +361,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
-}
-
-fn describe(kind: FileType) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt as _;
-        if kind.is_fifo() {
-            return "a FIFO";
-        }
-        if kind.is_socket() {
-            return "a socket";
-        }
-        if kind.is_char_device() || kind.is_block_device() {
-            return "a device";
-        }
-    }
-    if kind.is_dir() {
-        "a folder"
-    } else {
-        "something else"
-    }
 }
 
 /// Appends the mean of each frame of `interleaved` to `output`; returns how many samples were

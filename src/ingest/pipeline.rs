@@ -18,7 +18,7 @@ use soundseek_index::{Index, Vector};
 
 use super::walk::Found;
 use super::{Control, IngestEvent, IngestOptions, Report};
-use crate::audio::{DECODERS_VERSION, DecodeErrorKind, segment_file};
+use crate::audio::{DECODERS_VERSION, DecodeErrorKind, open_regular, segment_file};
 use crate::embed::Embedder;
 use crate::library::{
     ContentHash, Failure, FileRecord, Library, Moment, SoundEntry, SoundRecord, Stamp,
@@ -202,8 +202,9 @@ fn read_file(
     features: &Sender<SegmentFeatures>,
 ) -> Result<Option<Message>, DecodeErrorKind> {
     let path = &job.files[file].path;
-    let stamp = Stamp::of(&std::fs::metadata(path)?);
-    let Some(content) = hash_file(path, job.control)? else {
+    let (opened, metadata) = open_regular(path)?;
+    let stamp = Stamp::of(&metadata);
+    let Some(content) = hash_file(opened, stamp.size, job.control)? else {
         return Ok(None);
     };
     let read = Read {
@@ -270,9 +271,10 @@ fn read_file(
     }
 }
 
-/// The BLAKE3 of a file's bytes; `None` when the run is ending.
-fn hash_file(path: &Path, control: &Control) -> std::io::Result<Option<ContentHash>> {
-    let mut file = File::open(path)?;
+/// The BLAKE3 of a file's bytes; `None` when the run is ending. A file that goes on past the size that
+/// it had is an error: some that the system makes up have no size and no end.
+fn hash_file(file: File, size: u64, control: &Control) -> std::io::Result<Option<ContentHash>> {
+    let mut file = file.take(size.saturating_add(1));
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; HASH_BLOCK_BYTES];
     loop {
@@ -280,6 +282,10 @@ fn hash_file(path: &Path, control: &Control) -> std::io::Result<Option<ContentHa
             return Ok(None);
         }
         match file.read(&mut block) {
+            Ok(0) if file.limit() == 0 => {
+                let what = format!("it holds more than its size of {size} bytes");
+                return Err(std::io::Error::other(what));
+            }
             Ok(0) => return Ok(Some(*hasher.finalize().as_bytes())),
             Ok(n) => hasher.update(&block[..n]),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +15,14 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use walkdir::WalkDir;
 
 use super::Control;
-use crate::audio::EXTENSIONS;
+use crate::audio::{EXTENSIONS, open_regular};
 use crate::library::Stamp;
 
 /// The name of the files that list patterns of what to leave aside.
 pub const IGNORE_FILE: &str = ".soundseekignore";
+
+/// The most bytes of a list of patterns; those that people write have a few hundred.
+const RULES_BYTES: u64 = 256 << 10;
 
 /// A regular file that looks like a sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,13 +100,21 @@ pub fn walk(root: &Path, control: &Control, mut visit: impl FnMut(Sight) -> Cont
                 entries.skip_current_dir();
                 continue;
             }
-            ignores.enter(path);
+            if let Err(place) = ignores.enter(path)
+                && visit(Sight::Unreadable(place)).is_break()
+            {
+                return;
+            }
             drives.truncate(entry.depth());
             drives.push(entry.metadata().ok().and_then(|metadata| drive(&metadata)));
             let is_mount = drives.iter().rev().nth(1).is_some_and(|above| {
                 let here = drives.last().copied().flatten();
                 above.is_some() && here.is_some() && *above != here
             });
+            if is_mount && is_made_up(path) {
+                entries.skip_current_dir();
+                continue;
+            }
             if is_mount && visit(Sight::Mount(path.to_path_buf())).is_break() {
                 return;
             }
@@ -137,7 +149,8 @@ pub fn reaches(root: &Path, path: &Path) -> bool {
     let mut ignores = Ignores::default();
     let mut place = root.to_path_buf();
     for name in rest {
-        ignores.enter(&place);
+        // Rules that cannot be read hide nothing, here as in the walk.
+        let _ = ignores.enter(&place);
         place.push(name);
         let is_folder = place.is_dir();
         if is_hidden(name)
@@ -161,16 +174,24 @@ impl Ignores {
     }
 
     /// Takes in the rules of a folder, if it has any.
-    fn enter(&mut self, folder: &Path) {
+    fn enter(&mut self, folder: &Path) -> Result<(), Unreadable> {
         let file = folder.join(IGNORE_FILE);
-        if file.is_file() {
-            let mut builder = GitignoreBuilder::new(folder);
-            // A pattern that cannot be parsed is skipped by the builder, the others count.
-            let _ = builder.add(file);
-            let rules = builder.build().ok();
-            self.0
-                .extend(rules.map(|rules| (folder.to_path_buf(), rules)));
+        if !file.is_file() {
+            return Ok(());
         }
+        let text = read_rules(&file).map_err(|reason| Unreadable {
+            path: file.clone(),
+            reason,
+        })?;
+        let mut builder = GitignoreBuilder::new(folder);
+        for line in text.trim_start_matches('\u{feff}').lines() {
+            // A pattern that cannot be parsed is left out, the others count.
+            let _ = builder.add_line(Some(file.clone()), line);
+        }
+        let rules = builder.build().ok();
+        self.0
+            .extend(rules.map(|rules| (folder.to_path_buf(), rules)));
+        Ok(())
     }
 
     /// True when a path is named. The deepest folder's rules decide first, as in git; a `!pattern`
@@ -182,6 +203,22 @@ impl Ignores {
             .find(|verdict| !verdict.is_none())
             .is_some_and(|verdict| verdict.is_ignore())
     }
+}
+
+/// The text of an ignore file, or why it is not read.
+fn read_rules(file: &Path) -> Result<String, String> {
+    let (opened, _) = open_regular(file).map_err(|kind| kind.to_string())?;
+    let mut bytes = Vec::new();
+    opened
+        .take(RULES_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > RULES_BYTES {
+        return Err(format!(
+            "it has more than {RULES_BYTES} bytes, too much for a list of patterns"
+        ));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -198,6 +235,27 @@ fn drive(metadata: &Metadata) -> Option<u64> {
 #[cfg(not(unix))]
 fn drive(_: &Metadata) -> Option<u64> {
     None
+}
+
+/// True for file systems whose files the system makes up as they are read: nothing in them is a sound,
+/// and reading some of them never ends.
+#[cfg(target_os = "linux")]
+fn is_made_up(folder: &Path) -> bool {
+    // linux/magic.h: proc, sysfs, debugfs, tracefs, cgroup, cgroup2.
+    const MADE_UP: [u32; 6] = [
+        0x0000_9fa0,
+        0x6265_6572,
+        0x6462_6720,
+        0x7472_6163,
+        0x0027_e0eb,
+        0x6367_7270,
+    ];
+    rustix::fs::statfs(folder).is_ok_and(|system| MADE_UP.contains(&(system.f_type as u32)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_made_up(_: &Path) -> bool {
+    false
 }
 
 fn has_sound_extension(path: &Path) -> bool {

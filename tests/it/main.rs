@@ -22,6 +22,7 @@ mod long_running;
 mod map;
 mod marks;
 mod models;
+mod odd_files;
 mod odd_input;
 mod out_of_reach;
 mod overview;
