@@ -48,7 +48,7 @@ pub fn captions(common: &Common, args: &CaptionsArgs, out: &mut dyn Write) -> Re
                     "probability": probability,
                 });
                 json::put_path(&mut object, "path", path);
-                writeln!(out, "{object}")?;
+                writeln!(out, "{}", json::line(&object))?;
             } else {
                 let percent = (probability * 100.0).round();
                 let (bar, sentence) = (bar(probability, 8), printable(sentence));

@@ -37,7 +37,7 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
         } else {
             let mut object = object;
             object["vector"] = json!(vector);
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object))?;
         }
         Ok(())
     };

@@ -53,7 +53,7 @@ impl From<Outcome> for ExitCode {
 
 /// Parses the command line and does what it says.
 pub fn run() -> Result<Outcome> {
-    let line = CommandLine::parse();
+    let line = parse();
     let Some(command) = &line.command else {
         return tui::tui(&line.common, &line.tui);
     };
@@ -67,6 +67,22 @@ pub fn run() -> Result<Outcome> {
     let outcome = dispatch(&line.common, command, &mut out)?;
     out.flush()?;
     Ok(outcome)
+}
+
+/// The command line. What is wrong with it is told by clap, which repeats arguments as they are; names
+/// of files come in among them by `*`, so that they are made safe to print before it sees them again.
+fn parse() -> CommandLine {
+    CommandLine::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let safe = std::env::args_os().map(|argument| printable(&argument.to_string_lossy()));
+        match CommandLine::try_parse_from(safe) {
+            Err(error) => error.exit(),
+            // It was the bytes of an argument that were wrong.
+            Ok(_) => error.exit(),
+        }
+    })
 }
 
 fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<Outcome> {

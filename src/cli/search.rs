@@ -154,7 +154,7 @@ fn print(hits: &[Hit], args: &QueryArgs, library: &Library, out: &mut dyn Write)
             let mut object = json::hit(hit, &library.marks(content));
             let labels = library.labels_of(content)?.into_iter();
             object["labels"] = labels.map(|given| given.label).collect();
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object))?;
         }
     } else {
         print_lines(hits, &library.roots()?, out)?;

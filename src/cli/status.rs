@@ -130,7 +130,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
         "roots": roots.collect::<Vec<_>>(),
     });
     json::put_path(&mut object, "library", library.directory());
-    Ok(writeln!(out, "{object}")?)
+    Ok(writeln!(out, "{}", json::line(&object))?)
 }
 
 fn failures(library: &Library, as_json: bool, out: &mut dyn Write) -> Result<()> {
@@ -141,7 +141,7 @@ fn failures(library: &Library, as_json: bool, out: &mut dyn Write) -> Result<()>
                 "reason": failure.reason,
             });
             json::put_path(&mut object, "path", &path);
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object))?;
         } else {
             writeln!(
                 out,

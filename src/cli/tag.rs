@@ -129,7 +129,7 @@ fn tell(
                 "labels": labels.collect::<Vec<_>>(),
             });
             json::put_path(&mut object, "path", path);
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object))?;
             continue;
         }
         if args.moments {
@@ -188,7 +188,7 @@ fn whole_library(
             "known": done.known,
             "gone": done.gone,
         });
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", json::line(&object))?;
     } else if !common.quiet {
         summarise(&library, set, &labelling, done, out)?;
     }

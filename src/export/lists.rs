@@ -163,7 +163,7 @@ fn cell(text: &str) -> String {
 fn write_json(out: &mut dyn Write, list: &[Listed<'_>]) -> std::io::Result<()> {
     let objects = list
         .iter()
-        .map(|Listed { hit, marks }| json::hit(hit, marks).to_string());
+        .map(|Listed { hit, marks }| json::line(&json::hit(hit, marks)));
     let lines: Vec<String> = objects.collect();
     writeln!(out, "[\n{}\n]", lines.join(",\n"))
 }

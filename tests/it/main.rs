@@ -14,6 +14,7 @@ mod desk;
 mod export;
 mod golden;
 mod golden_mel;
+mod hostile_names;
 mod hub;
 mod hub_server;
 mod ingest;

@@ -43,7 +43,7 @@ pub fn info(
             json::put_path(&mut object, "path", folder);
         }
         model.self_test()?;
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", json::line(&object))?;
         return Ok(Outcome::Found);
     }
     writeln!(out, "name         {}", printable(&name.to_string()))?;

@@ -35,7 +35,7 @@ pub fn list(as_json: bool, out: &mut dyn Write) -> Result<Outcome> {
                 "good_for": known.good_for,
                 "downloaded": downloaded,
             });
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object))?;
             continue;
         }
         writeln!(
