@@ -23,6 +23,7 @@ mod long_running;
 mod map;
 mod marks;
 mod models;
+mod no_network;
 mod odd_files;
 mod odd_input;
 mod out_of_reach;
