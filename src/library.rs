@@ -17,14 +17,15 @@ mod marks;
 mod place;
 mod record;
 mod relink;
+mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use soundseek_index::{Config, Database, Index, SpaceSummary, Table};
+use soundseek_index::{Config, Database, Index, Space, SpaceSummary, Table};
 
 use crate::embed::Embedder;
 pub use cache::Cache;
@@ -53,6 +54,8 @@ pub struct Library {
     roots: Table,
     /// Path of a folder below a root, on another drive than the folder that it is in, to nothing.
     mounts: Table,
+    /// Name of a setting to its value.
+    settings: Table,
     /// Content to [`Marks`].
     marked: Marked,
     /// What the model has called sounds.
@@ -99,6 +102,7 @@ impl Library {
             failures: database.table("failures")?,
             roots: database.table("roots")?,
             mounts: database.table("mounts")?,
+            settings: database.table("settings")?,
             marked: Marked::open(database.table("marks")?)?,
             labels: LabelStore::new(database.table("label sets")?, database.table("labels")?),
             catalog: RwLock::default(),
@@ -169,6 +173,33 @@ impl Library {
     /// When the store is damaged.
     pub fn spaces(&self) -> Result<Vec<SpaceSummary>> {
         Ok(self.database.spaces()?)
+    }
+
+    /// The contents that have vectors of a model.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn contents_of(&self, space: &Space) -> Result<HashSet<ContentHash>> {
+        let mut contents = HashSet::new();
+        for key in self.database.keys(&space.fingerprint)? {
+            let content = key.try_into();
+            contents.insert(
+                content
+                    .ok()
+                    .context("the vectors of something that is no content")?,
+            );
+        }
+        Ok(contents)
+    }
+
+    /// Drops all vectors of a model; true when there were some.
+    ///
+    /// # Errors
+    ///
+    /// When they are in use, or the disk refuses.
+    pub fn remove_vectors(&self, space: &Space) -> Result<bool> {
+        Ok(self.database.remove_space(&space.fingerprint)?)
     }
 
     /// What is known of one path.

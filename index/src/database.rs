@@ -239,6 +239,20 @@ impl Database {
         self.listed()?.into_iter().map(summary).collect()
     }
 
+    /// The keys of a space's entries, in order; none where there is no such space. Its vectors are not
+    /// read.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Corrupt`].
+    pub fn keys(&self, fingerprint: &str) -> Result<Vec<Vec<u8>>> {
+        let Some(listed) = self.find(fingerprint)? else {
+            return Ok(vec![]);
+        };
+        let space = SpaceStore::open(&self.store, listed.number, listed.dimension)?;
+        let entries = space.entries();
+        entries.map(|entry| entry.map(|(key, _, _)| key)).collect()
+    }
+
     /// Opens the space of `config`, and makes it if absent.
     ///
     /// # Errors

@@ -21,6 +21,14 @@ pub struct SegmentPlan {
     pub hop: usize,
 }
 
+impl SegmentPlan {
+    /// How many segments [`segment_file`] cuts a sound of this length into.
+    pub fn segments_in(&self, duration_s: f64) -> usize {
+        let samples = (duration_s * f64::from(self.sample_rate_hz)).round() as usize;
+        1 + samples.saturating_sub(self.length).div_ceil(self.hop)
+    }
+}
+
 /// A part of a file, in seconds from its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {

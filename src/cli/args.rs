@@ -45,9 +45,9 @@ pub struct Common {
     /// The folder that the library lies in [default: in the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub library: Option<PathBuf>,
-    /// The model: `builtin`, a name of `soundseek model list`, owner/name[@revision] on the Hugging Face hub, or a checkpoint's folder
-    #[arg(long, global = true, value_name = "MODEL", env = "SOUNDSEEK_MODEL", default_value = "builtin", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
-    pub model: PathBuf,
+    /// The model: `builtin`, a name of `soundseek model list`, owner/name[@revision] on the Hugging Face hub, or a checkpoint's folder [default: what `soundseek model use` has set, or builtin]
+    #[arg(long, global = true, value_name = "MODEL", env = "SOUNDSEEK_MODEL", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
+    pub model: Option<PathBuf>,
     /// Where the model runs: auto, cpu, cuda[:N] or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
@@ -115,7 +115,7 @@ pub enum Command {
         #[arg(value_hint = ValueHint::AnyPath)]
         new: PathBuf,
     },
-    /// List, download and show models
+    /// List, download, choose and show models
     Model {
         /// What to do
         #[command(subcommand)]
@@ -147,6 +147,26 @@ pub enum ModelCommand {
     /// used. No other command opens a connection.
     Get {
         /// A name of `soundseek model list`, or owner/name[@revision]
+        #[arg(value_name = "NAME")]
+        name: OsString,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Make a model the one that this library uses
+    ///
+    /// It says how many files have no vectors of it, and how long embedding them would take here.
+    /// `soundseek index`, or the terminal UI meanwhile, embeds them. Vectors of other models stay.
+    Use {
+        /// `builtin`, a model on this machine, or a checkpoint's folder
+        #[arg(value_name = "NAME|DIR", value_hint = ValueHint::DirPath)]
+        name: OsString,
+    },
+    /// Drop the vectors of a model from this library
+    ///
+    /// The model's own files stay where they are.
+    Remove {
+        /// The model, or the first digits of its fingerprint
         #[arg(value_name = "NAME")]
         name: OsString,
         /// Do not ask

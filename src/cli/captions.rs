@@ -17,7 +17,7 @@ use super::{Outcome, complain};
 /// `soundseek captions`.
 pub fn captions(common: &Common, args: &CaptionsArgs, out: &mut dyn Write) -> Result<Outcome> {
     let sentences = sentences(&args.from)?;
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, super::library_if_any(common)?.as_ref())?;
     let classifier = Classifier::new(&embedder, &sentences)?;
     let known = Known::open(common, &embedder)?;
     let mut outcome = Outcome::Found;

@@ -42,7 +42,7 @@ fn run(common: &Common, folder: &Path, keep: bool, out: &mut dyn Write) -> Resul
     )?;
     out.flush()?;
     let library = Library::open(&folder.join("library"))?;
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, Some(&library))?;
     let roots = [std::fs::canonicalize(&sounds)?];
     let report = index::refresh(
         common,

@@ -29,7 +29,7 @@ pub fn embed(common: &Common, args: &EmbedArgs, out: &mut dyn Write) -> Result<O
             .with_context(|| format!("{} cannot be written", printable_path(path)))
     });
     let npy = npy.transpose()?;
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, super::library_if_any(common)?.as_ref())?;
     let mut vectors = Vec::new();
     let mut put = |object: serde_json::Value, vector: &[f32]| -> Result<()> {
         if npy.is_some() {

@@ -39,7 +39,7 @@ pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<O
     if roots.is_empty() {
         bail!("no folder is known yet: run `soundseek index DIR`");
     }
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, Some(&library))?;
     let report = refresh(common, &library, &embedder, &roots, options)?;
     summarise(common, &report, out)?;
     let failed = !report.failed.is_empty() || !report.unreadable.is_empty() || report.interrupted;

@@ -138,10 +138,39 @@ fn open_existing_library(common: &Common) -> Result<Library> {
     })
 }
 
-fn load_model(common: &Common) -> Result<Embedder> {
+/// The library, where there is one; what needs none works without.
+fn library_if_any(common: &Common) -> Result<Option<Library>> {
+    let opened = Library::open_existing(&library_directory(common)?);
+    match opened {
+        Err(error)
+            if matches!(
+                error.downcast_ref(),
+                Some(soundseek_index::Error::Missing { .. })
+            ) =>
+        {
+            Ok(None)
+        }
+        opened => opened.map(Some),
+    }
+}
+
+/// The model that the command line, the environment or else the library names.
+fn model_name(common: &Common, library: Option<&Library>) -> Result<ModelName> {
+    let named = common.model.clone().map(PathBuf::into_os_string);
+    let named = match (named.filter(|name| !name.is_empty()), library) {
+        (None, Some(library)) => library.model_name()?,
+        (named, _) => named,
+    };
+    Ok(ModelName::parse(&named.unwrap_or_default())?)
+}
+
+fn load_model(common: &Common, library: Option<&Library>) -> Result<Embedder> {
+    load_named(common, &model_name(common, library)?)
+}
+
+fn load_named(common: &Common, name: &ModelName) -> Result<Embedder> {
     let (options, _) = load_options(common)?;
-    let name = ModelName::parse(common.model.as_os_str())?;
-    Embedder::load(&Hub::from_environment().checkpoint(&name)?, options)
+    Embedder::load(&Hub::from_environment().checkpoint(name)?, options)
 }
 
 /// How the model is computed, and lines that say what was asked for and is not to be had.

@@ -71,7 +71,7 @@ fn run(
     let hits = if parts.is_empty() && !options.filters.labels.is_empty() {
         labelled(&library, &options)?
     } else {
-        let embedder = super::load_model(common)?;
+        let embedder = super::load_model(common, Some(&library))?;
         warn_of_other_labels(common, &library, &embedder, &options)?;
         let index = RwLock::new(library.index_for_search(&embedder)?);
         Searcher::new(&library, &index, &embedder).search(&parts, &options)?

@@ -1,14 +1,16 @@
 //! `status`, `roots`, `remove` and `relink`: what the library holds, and changing what it knows.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
 use soundseek::display::{count, printable, printable_path};
 use soundseek::json;
-use soundseek::library::{Labelling, Library};
+use soundseek::library::{FileRecord, Labelling, Library};
+use soundseek_index::Space;
 
 use super::Outcome;
 use super::args::{Common, StatusArgs};
@@ -45,7 +47,11 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
             "failed   {failed} (`soundseek status --failed` lists them)"
         )?;
     }
+    if let Some(name) = library.model_name()? {
+        writeln!(out, "uses     {}", printable(&name.to_string_lossy()))?;
+    }
     for held in library.spaces()? {
+        let with_vectors = files_of(library, &files, &held.space)?;
         let name = printable(&held.space.name);
         let (sounds, segments) = (
             count(held.entries as usize, "sound"),
@@ -53,7 +59,8 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         );
         writeln!(
             out,
-            "model    {name}: {sounds} in {segments}, {} dimensions",
+            "model    {name}: {}, {sounds} in {segments}, {} dimensions",
+            count(with_vectors, "file"),
             held.dimension
         )?;
     }
@@ -91,17 +98,32 @@ fn labellings(library: &Library) -> Result<Vec<(String, Labelling, usize, usize)
     Ok(all.collect())
 }
 
+/// How many files have vectors of a model.
+fn files_of(
+    library: &Library,
+    files: &BTreeMap<PathBuf, FileRecord>,
+    space: &Space,
+) -> Result<usize> {
+    let contents = library.contents_of(space)?;
+    let records = files.values();
+    Ok(records
+        .filter(|record| contents.contains(&record.content))
+        .count())
+}
+
 fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
-    let spaces = library.spaces()?;
-    let models = spaces.iter().map(|held| {
-        json!({
+    let (spaces, files) = (library.spaces()?, library.files()?);
+    let models = spaces.iter().map(|held| -> Result<_> {
+        Ok(json!({
             "name": held.space.name,
             "fingerprint": held.space.fingerprint,
             "dimension": held.dimension,
+            "files": files_of(library, &files, &held.space)?,
             "sounds": held.entries,
             "windows": held.vectors,
-        })
+        }))
     });
+    let model = library.model_name()?;
     let labels = labellings(library)?.into_iter();
     let labels = labels.map(|(set, labelling, sounds, wanting)| {
         json!({
@@ -122,10 +144,11 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     let mut object = json!({
         "schema": json::SCHEMA,
         "bytes": library.size_on_disk()?,
-        "files": library.file_count(),
+        "files": files.len(),
+        "model": model.as_deref().unwrap_or("builtin".as_ref()).to_string_lossy(),
         "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),
         "failed": library.failures()?.len(),
-        "models": models.collect::<Vec<_>>(),
+        "models": models.collect::<Result<Vec<_>>>()?,
         "labels": labels.collect::<Vec<_>>(),
         "roots": roots.collect::<Vec<_>>(),
     });

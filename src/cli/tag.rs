@@ -35,7 +35,7 @@ pub fn tag(common: &Common, args: &TagArgs, out: &mut dyn Write) -> Result<Outco
     if args.all {
         return whole_library(common, args, &set, out);
     }
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, super::library_if_any(common)?.as_ref())?;
     let classifier = Classifier::new(&embedder, &set.captions(&args.template))?;
     let known = Known::open(common, &embedder)?;
     let mut outcome = Outcome::Found;
@@ -151,7 +151,7 @@ fn whole_library(
     out: &mut dyn Write,
 ) -> Result<Outcome> {
     let library = super::open_existing_library(common)?;
-    let embedder = super::load_model(common)?;
+    let embedder = super::load_model(common, Some(&library))?;
     let index = library.index_for_search(&embedder)?;
     let space = embedder.space()?;
     let labelling = Labelling {

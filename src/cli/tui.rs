@@ -37,10 +37,10 @@ pub fn tui(common: &Common, args: &TuiArgs) -> Result<Outcome> {
         None => Config::default(),
     };
     let library = Library::open(&super::library_directory(common)?)?;
-    let common = common.clone();
+    let (common, name) = (common.clone(), super::model_name(common, Some(&library))?);
     run(Session {
         library,
-        load_model: Box::new(move || super::load_model(&common)),
+        load_model: Box::new(move || super::load_named(&common, &name)),
         folders: args.dir.iter().cloned().collect(),
         config,
     })?;

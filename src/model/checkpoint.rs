@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::LoadError;
 use super::digests::Digests;
+use super::weights::Weights;
 
 /// `config.json`, the architecture.
 pub(super) const CONFIG: &str = "config.json";
@@ -78,6 +79,17 @@ impl Checkpoint {
             return name.to_owned();
         }
         named(&absolute)
+    }
+
+    /// Where the weights are a pickle, copies them once to a form that starts quicker, in the user's
+    /// cache folder. The fingerprint stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] for weights that cannot be read, or a cache folder that cannot be written.
+    pub fn prepare(&self) -> Result<(), LoadError> {
+        self.check_exists()?;
+        Weights::convert(self)
     }
 
     /// The folder, as error texts name it.

@@ -34,6 +34,14 @@ pub enum LoadError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A copy of the weights that could not be written.
+    #[error("cannot write {file}; make room, or let XDG_CACHE_HOME name a folder on another drive")]
+    Unwritable {
+        /// The file.
+        file: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A file of text that is far larger than any real one.
     #[error(
         "{file} is {found} bytes long, expected at most {limit}; it is no file of a CLAP checkpoint"

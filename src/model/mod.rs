@@ -9,6 +9,7 @@
 mod audio;
 mod checkpoint;
 mod config;
+mod converted;
 mod cpu;
 mod device;
 mod digests;

@@ -17,6 +17,7 @@ use safetensors::tensor::{Metadata, SafeTensors};
 
 use super::LoadError;
 use super::checkpoint::{Checkpoint, File, PICKLE, SAFETENSORS};
+use super::converted;
 
 /// The length field in front of a safetensors header, in bytes.
 const LENGTH_FIELD: usize = 8;
@@ -69,7 +70,17 @@ impl Weights {
             return Weights::from_safetensors(file, bytes);
         }
         match checkpoint.find(PICKLE) {
-            Some(File::OnDisk(path)) => Weights::from_pickle(checkpoint.path_of(PICKLE), &path),
+            Some(File::OnDisk(path)) => {
+                let file = checkpoint.path_of(PICKLE);
+                let copy = converted::place(&path).and_then(|copy| map(&copy).ok());
+                let copy =
+                    copy.map(|map| Weights::from_safetensors(file.clone(), Bytes::Mapped(map)));
+                match copy {
+                    Some(Ok(weights)) => Ok(weights),
+                    // A copy that is damaged is as good as none.
+                    _ => Weights::from_pickle(file, &path),
+                }
+            }
             _ => Err(LoadError::MissingFile {
                 folder: checkpoint.location(),
                 wanted: "model.safetensors or pytorch_model.bin",
@@ -140,6 +151,21 @@ impl Weights {
             file,
             source: Source::Pickle(tensors),
         })
+    }
+
+    /// Copies the tensors of a pickle to where [`Weights::open`] looks for them as safetensors; nothing
+    /// is done for other checkpoints, nor where the copy is there.
+    pub(super) fn convert(checkpoint: &Checkpoint) -> Result<(), LoadError> {
+        let Source::Pickle(tensors) = &Weights::open(checkpoint)?.source else {
+            return Ok(());
+        };
+        let Some(File::OnDisk(path)) = checkpoint.find(PICKLE) else {
+            return Ok(());
+        };
+        match converted::place(&path) {
+            Some(copy) => converted::write(tensors, &checkpoint.path_of(PICKLE), &copy),
+            None => Ok(()),
+        }
     }
 
     /// The file, as error texts name it.

@@ -9,9 +9,13 @@ use std::time::Duration;
 
 use soundseek::hub::{Hub, Repository, Settings};
 use tempfile::TempDir;
+use termlens::{Key, Terminal};
 
 use crate::hub_server::{COMMIT, HubServer, Manners, REPOSITORY};
 use crate::support::{command, stderr, stdout};
+
+/// Far more than a loaded machine takes to ask a question.
+const LIMIT: Duration = Duration::from_secs(120);
 
 const FILES: [&str; 4] = [
     "config.json",
@@ -571,4 +575,80 @@ fn a_full_drive_is_said_and_what_came_is_kept() {
     assert_eq!(desk.get().status.code(), Some(0));
     desk.assert_whole();
     assert_eq!(desk.parts("model.safetensors"), [0, kept as usize]);
+}
+
+#[test]
+fn consent_is_asked_for_at_a_terminal() {
+    let desk = Desk::with(Manners::default());
+    for (answer, says) in [("n", "nothing was downloaded"), ("y", "is in ")] {
+        let mut terminal = Terminal::builder().size(200, 30).timeout(LIMIT).env_clear();
+        for (name, value) in desk.command().get_envs() {
+            if let Some(value) = value {
+                terminal = terminal.env(name, value);
+            }
+        }
+        let mut terminal = terminal
+            .args(["model", "get", REPOSITORY])
+            .spawn(env!("CARGO_BIN_EXE_soundseek"))
+            .expect("the binary starts");
+        let asked = terminal.wait_until(|screen| screen.contains("Download it? [y/N]"));
+        asked.expect("it asks");
+        terminal.send_str(answer).expect("typed");
+        terminal.send(Key::Enter).expect("sent");
+        terminal
+            .wait_until(|screen| screen.contains(says))
+            .expect(says);
+        assert_eq!(desk.place().join("refs/main").exists(), answer == "y");
+    }
+    desk.assert_whole();
+}
+
+/// Where the copy lies follows the platform; here it is known.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_model_that_has_only_a_pickle_is_copied_once_to_what_can_be_mapped() {
+    let files = [
+        "config.json",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "pytorch_model.bin",
+    ];
+    let desk = Desk::serving("clap-tiny-fused", &files, Manners::default());
+    let output = desk.get();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let copies = desk.folder.path().join("cache/soundseek/converted");
+    let copies: Vec<_> = fs::read_dir(copies)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    let [copy] = &copies[..] else {
+        panic!("one copy, not {copies:?}");
+    };
+    // With the copy and without it the model is the same one.
+    let ask = |args: &[&str], cache: &str| {
+        let mut ask = desk.command();
+        let ask = ask.env("XDG_CACHE_HOME", desk.folder.path().join(cache));
+        ask.args(args)
+            .args(["--model", REPOSITORY])
+            .output()
+            .expect("it runs")
+    };
+    for args in [&["model", "info"][..], &["embed", "--text", "a siren"]] {
+        let (with, without) = (ask(args, "cache"), ask(args, "another"));
+        assert_eq!(with.status.code(), Some(0), "{}", stderr(&with));
+        assert_eq!(stdout(&with), stdout(&without));
+    }
+    // That it is the copy which is read, another model's weights in its place show.
+    let whole = fs::read(copy).expect("the copy");
+    fs::write(copy, desk.served("model.safetensors")).expect("written");
+    assert_eq!(
+        ask(&["embed", "--text", "a siren"], "cache").status.code(),
+        Some(2)
+    );
+    // One that is cut short is as good as none.
+    fs::write(copy, &whole[..whole.len() - 1]).expect("written");
+    assert_eq!(
+        ask(&["embed", "--text", "a siren"], "cache").status.code(),
+        Some(0)
+    );
 }

@@ -1,5 +1,5 @@
 //! Models as people name them: the list, what is known of one, and what stands in an existing cache
-//! of Hugging Face's programs. No test here opens a connection.
+//! of Hugging Face's programs; and the change of a library's model. No test here opens a connection.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{command, stderr, stdout};
+use crate::support::{Studio, command, soundseek, stderr, stdout};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -145,4 +145,165 @@ fn a_model_that_is_not_there_is_refused_with_what_to_do() {
         "{}",
         stderr(&output)
     );
+}
+
+/// A library of three sounds, one of them twice, indexed with the built-in model.
+fn indexed() -> Studio {
+    let studio = Studio::new();
+    for sound in ["kick-drum", "siren", "flute"] {
+        studio.put(sound, &format!("{sound}.wav"));
+    }
+    studio.put("siren", "copy/siren.wav");
+    let sounds = studio.sounds();
+    done(&studio, &["index", sounds.to_str().expect("Unicode")]);
+    studio
+}
+
+/// What a command prints that ends well.
+fn done(studio: &Studio, args: &[&str]) -> String {
+    let output = soundseek(&studio.library_dir(), args);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{args:?}: {}",
+        stderr(&output)
+    );
+    stdout(&output)
+}
+
+/// What a command says that ends with this status.
+fn refused(studio: &Studio, status: i32, args: &[&str]) -> String {
+    let output = soundseek(&studio.library_dir(), args);
+    assert_eq!(output.status.code(), Some(status), "{args:?}");
+    stderr(&output)
+}
+
+/// For each model of the library, how many files have its vectors.
+fn files_with_vectors(studio: &Studio) -> Vec<(String, u64)> {
+    let status: Value =
+        serde_json::from_str(&done(studio, &["status", "--json"])).expect("a line of JSON");
+    assert_eq!(status["files"], 4);
+    let models = status["models"].as_array().expect("models").iter();
+    let mut models: Vec<_> = models
+        .map(|model| {
+            let name = model["name"].as_str().expect("a name").to_owned();
+            (name, model["files"].as_u64().expect("a number"))
+        })
+        .collect();
+    models.sort();
+    models
+}
+
+#[test]
+fn another_model_is_chosen_indexed_with_and_the_old_one_dropped_when_asked() {
+    let studio = indexed();
+    let tiny = tiny();
+    let tiny = tiny.to_str().expect("Unicode");
+    let said = done(&studio, &["model", "use", tiny]);
+    for part in [
+        "4 of 4 files have no vectors of it",
+        "`soundseek index`",
+        "about ",
+        "an estimate",
+        "the vectors of builtin (3 sounds) stay",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let said = done(&studio, &["status"]);
+    assert!(said.contains(&format!("uses     {tiny}\n")), "{said}");
+    assert!(
+        said.contains("model    builtin: 4 files, 3 sounds in "),
+        "{said}"
+    );
+
+    // Nothing can be found with it yet, and that is said; the old one is a flag away.
+    let said = refused(&studio, 2, &["search", "siren"]);
+    assert!(said.contains("run `soundseek index`"), "{said}");
+    done(&studio, &["search", "siren", "--model", "builtin"]);
+    assert_eq!(files_with_vectors(&studio), [("builtin".to_owned(), 4)]);
+
+    // Nothing about the files has changed, and yet all of them are embedded.
+    let said = done(&studio, &["index"]);
+    assert!(
+        said.starts_with("3 files indexed") && said.contains("1 recognised"),
+        "{said}"
+    );
+    let both = [
+        ("builtin".to_owned(), 4),
+        ("clap-tiny-unfused".to_owned(), 4),
+    ];
+    assert_eq!(files_with_vectors(&studio), both);
+    assert!(done(&studio, &["index"]).contains("4 unchanged"));
+    done(&studio, &["search", "siren"]);
+    // The library's model makes the vectors of `embed`, too, unless the environment names another.
+    let length = |text: &str| {
+        let line: Value = serde_json::from_str(text).expect("a line of JSON");
+        line["vector"].as_array().expect("a vector").len()
+    };
+    let tiny_length = length(&done(&studio, &["embed", "--text", "a siren"]));
+    let mut built_in = command(&studio.library_dir());
+    let built_in = built_in.args(["embed", "--text", "a siren"]);
+    let built_in = built_in
+        .env("SOUNDSEEK_MODEL", "builtin")
+        .output()
+        .expect("it runs");
+    assert_ne!(length(&stdout(&built_in)), tiny_length);
+
+    let said = refused(&studio, 2, &["model", "remove", tiny]);
+    assert!(
+        said.contains("is the model that this library uses"),
+        "{said}"
+    );
+    let said = refused(&studio, 2, &["model", "remove", "builtin"]);
+    assert!(
+        said.contains("3 sounds in") && said.contains("--yes"),
+        "{said}"
+    );
+    assert_eq!(files_with_vectors(&studio), both);
+    done(&studio, &["model", "remove", "builtin", "--yes"]);
+    assert_eq!(files_with_vectors(&studio), both[1..]);
+    refused(&studio, 1, &["model", "remove", "builtin", "--yes"]);
+    done(&studio, &["search", "siren"]);
+    let said = done(&studio, &["model", "use", "builtin"]);
+    assert!(
+        said.contains("4 of 4 files have no vectors of it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn only_what_lacks_vectors_of_the_chosen_model_is_counted() {
+    let studio = indexed();
+    studio.put("flute", "another.wav");
+    let said = done(&studio, &["model", "use", "builtin"]);
+    assert!(!said.contains("have no vectors"), "{said}");
+    let tiny = tiny();
+    let tiny = tiny.to_str().expect("Unicode");
+    let one = studio.sounds().join("copy");
+    // One file alone is indexed with the other model.
+    done(
+        &studio,
+        &["index", one.to_str().expect("Unicode"), "--model", tiny],
+    );
+    let said = done(&studio, &["model", "use", tiny]);
+    // The two sirens are one content.
+    assert!(
+        said.contains("2 of 4 files have no vectors of it"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_that_is_not_there_is_not_chosen() {
+    let studio = indexed();
+    for name in ["clap-htsat-unfused", "./nowhere", "larger_clap_music"] {
+        let mut choose = command(&studio.library_dir());
+        let choose = choose.env("HF_HOME", studio.library_dir());
+        let output = choose
+            .args(["model", "use", name])
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+    }
+    assert!(!done(&studio, &["status"]).contains("uses "));
 }

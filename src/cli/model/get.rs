@@ -1,14 +1,16 @@
 //! `model get`: a model from the hub onto this machine; the one command that opens a connection.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use soundseek::display::{printable, printable_path};
 use soundseek::hub::{DownloadEvent, Hub, ModelName, Offer, Repository};
+use soundseek::model::Checkpoint;
 
+use super::consent;
 use crate::cli::args::Common;
 use crate::cli::{Outcome, complain};
 
@@ -28,43 +30,34 @@ pub fn get(common: &Common, name: &OsStr, yes: bool, out: &mut dyn Write) -> Res
         Some(folder) => folder,
         None => {
             let offer = hub.offer(&repository)?;
-            if !yes && !agreed(&hub, &repository, &offer)? {
+            let what = described(&hub, &repository, &offer)?;
+            if !yes && !consent(&what, "Download it?")? {
                 bail!("nothing was downloaded");
             }
             let mut progress = Progress::new(common.quiet, offer.bytes);
             hub.download(&offer, &mut |event| progress.show(event))?
         }
     };
+    Checkpoint::Folder(folder.clone()).prepare()?;
     if !common.quiet {
         writeln!(out, "{repository} is in {}", printable_path(&folder))?;
     }
     Ok(Outcome::Found)
 }
 
-/// Says what would come and asks.
-fn agreed(hub: &Hub, repository: &Repository, offer: &Offer) -> Result<bool> {
+/// What would come, and under which terms.
+fn described(hub: &Hub, repository: &Repository, offer: &Offer) -> Result<String> {
     let licence = offer.licence.as_deref().unwrap_or("not stated");
     let missing = DecimalBytes(offer.missing_bytes);
     let whole = match offer.bytes {
         bytes if bytes == offer.missing_bytes => String::new(),
         bytes => format!(" of {}", DecimalBytes(bytes)),
     };
-    complain(&format!(
-        "{repository}: {missing}{whole} to download into {}; licence: {}",
-        printable_path(hub.downloads()?),
+    let folder = printable_path(hub.downloads()?);
+    Ok(format!(
+        "{repository}: {missing}{whole} to download into {folder}; licence: {}",
         printable(licence)
-    ));
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        bail!("there is no terminal to ask at whether to download it: say yes with --yes");
-    }
-    eprint_question("Download it? [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
-}
-
-fn eprint_question(question: &str) {
-    let _ = std::io::stderr().write_all(question.as_bytes());
+    ))
 }
 
 /// What is shown while a model comes.

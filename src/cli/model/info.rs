@@ -10,8 +10,8 @@ use soundseek::hub::{Hub, ModelName};
 use soundseek::json;
 use soundseek::model::{Checkpoint, ClapModel, Device};
 
-use crate::cli::Outcome;
 use crate::cli::args::Common;
+use crate::cli::{Outcome, library_if_any, model_name};
 
 /// `soundseek model info [NAME|DIR]`; without a name, the model in use.
 pub fn info(
@@ -20,7 +20,10 @@ pub fn info(
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<Outcome> {
-    let name = ModelName::parse(name.unwrap_or(common.model.as_os_str()))?;
+    let name = match name {
+        Some(name) => ModelName::parse(name)?,
+        None => model_name(common, library_if_any(common)?.as_ref())?,
+    };
     let checkpoint = Hub::from_environment().checkpoint(&name)?;
     let model = ClapModel::load(&checkpoint, Device::Cpu)?;
     let (config, mel) = (model.config(), model.mel_config());
