@@ -9,15 +9,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::holder::Holder;
 use crate::index::Index;
+use crate::index::Progress;
+use crate::rewrite::{self, ABOUT};
+use crate::salvage::{self, Repaired};
 use crate::space::{SpaceStore, tree_prefix};
 use crate::store::{Batch, Records, Store, commit};
 use crate::table::Table;
 
-/// Counts up when a store written before can no longer be read.
-const FORMAT: u32 = 1;
-const FORMAT_KEY: &[u8] = b"format";
-const NEXT_SPACE_KEY: &[u8] = b"next space";
+pub(crate) const NEXT_SPACE_KEY: &[u8] = b"next space";
 
 /// The largest dimension: one vector then takes 64 KiB, and no integer sum of the scan overflows.
 const MAX_DIMENSION: usize = 16_384;
@@ -113,8 +114,9 @@ pub struct SpaceSummary {
 
 /// One folder on the disk: any number of spaces, and of tables that the caller keeps beside them.
 ///
-/// Holds the folder's lock; every [`Index`] and [`Table`] made from it shares the lock, which is
-/// released when the last of them is dropped.
+/// The first process that opens a folder holds it, until the last [`Database`], [`Index`] and
+/// [`Table`] made from it is dropped. Others that open it meanwhile read along through that process, and
+/// may change tables record by record; what changes vectors is refused there with [`Error::Held`].
 pub struct Database {
     store: Store,
     spaces: Records,
@@ -130,50 +132,15 @@ struct Listed {
 }
 
 impl Database {
-    /// Opens the store in `dir`, and makes folder and store if absent.
+    /// Opens the store in `dir`, and makes folder and store if absent. A store of an older format is
+    /// migrated first; nothing in it is lost.
     ///
     /// # Errors
-    /// [`Error::Locked`] if it is open elsewhere and stays so for half a second, [`Error::Format`] if
-    /// another version wrote it, [`Error::Corrupt`] if it is damaged, [`Error::Storage`] if the
-    /// system refuses.
+    /// [`Error::Locked`] if it is open elsewhere, is not served there, and stays so for half a second,
+    /// [`Error::Silent`] if the process that has it does not answer, [`Error::Format`] if a newer version
+    /// wrote it, [`Error::Corrupt`] if it is damaged, [`Error::Storage`] if the system refuses.
     pub fn open(dir: &Path) -> Result<Database> {
-        let store = Store::open(dir)?;
-        let about = store.records("database")?;
-        match about.get(FORMAT_KEY)? {
-            None if about.is_empty() && store.names().len() <= 2 => {
-                // sled's own tree and ours: a new store.
-                about.insert(FORMAT_KEY, FORMAT.to_le_bytes().to_vec())?;
-            }
-            None => {
-                let what = "it has no format number".to_owned();
-                return Err(Error::Corrupt {
-                    path: dir.to_path_buf(),
-                    what,
-                });
-            }
-            Some(bytes) => {
-                let found = bytes
-                    .as_ref()
-                    .try_into()
-                    .map(u32::from_le_bytes)
-                    .unwrap_or(u32::MAX);
-                if found != FORMAT {
-                    return Err(Error::Format {
-                        path: dir.to_path_buf(),
-                        expected: FORMAT,
-                        found,
-                    });
-                }
-            }
-        }
-        let spaces = store.records("spaces")?;
-        let database = Database {
-            store,
-            spaces,
-            open: Arc::default(),
-        };
-        database.sweep()?;
-        Ok(database)
+        Database::with_store(Store::open(dir, false)?)
     }
 
     /// Opens the store in `dir`, and creates nothing.
@@ -181,12 +148,67 @@ impl Database {
     /// # Errors
     /// [`Error::Missing`] if there is none; otherwise as [`Database::open`].
     pub fn open_existing(dir: &Path) -> Result<Database> {
-        if !Store::exists(dir) {
-            return Err(Error::Missing {
-                path: dir.to_path_buf(),
-            });
+        Database::with_store(Store::open(dir, true)?)
+    }
+
+    fn with_store(store: Store) -> Result<Database> {
+        let database = Database {
+            spaces: store.records("spaces"),
+            store,
+            open: Arc::default(),
+        };
+        if database.holder().is_none() {
+            database.sweep()?;
         }
-        Database::open(dir)
+        Ok(database)
+    }
+
+    /// The process that has the store open, if it is another one.
+    pub fn holder(&self) -> Option<Holder> {
+        self.store.holder()
+    }
+
+    /// Makes this process the one that has the store open, waiting for half a second if another has.
+    /// To be called before an [`Index`] is opened that is to be written to.
+    ///
+    /// # Errors
+    /// [`Error::Held`], naming the other; otherwise as [`Database::open`].
+    pub fn claim(&self) -> Result<()> {
+        self.store.claim()
+    }
+
+    /// A number that is another one when another process has written since it was asked for last.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Locked`].
+    pub fn changes_by_others(&self) -> Result<u64> {
+        self.store.changes_by_others()
+    }
+
+    /// Writes the store in `dir` anew without what is no longer used, in place of the one before. What
+    /// stops it half-way changes nothing. It takes as much disk again as the live records while it runs.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Cancelled`], [`Error::Locked`] if it is open anywhere; otherwise as
+    /// [`Database::open`].
+    pub fn compact(
+        dir: &Path,
+        cancel: &dyn Fn() -> bool,
+        progress: &dyn Fn(Progress),
+    ) -> Result<()> {
+        let _lock = salvage::lock(dir)?;
+        rewrite::compact(dir, cancel, progress)
+    }
+
+    /// Writes every record of the store in `dir` that is whole into a new store, whatever state the
+    /// log is in, and puts that in place. The store before is kept beside it. Where the newest version of a
+    /// record is lost, an older one may be back.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Locked`] if it is open anywhere, [`Error::Storage`].
+    pub fn repair(dir: &Path) -> Result<Repaired> {
+        let _lock = salvage::lock(dir)?;
+        salvage::repair(dir)
     }
 
     /// Removes what an interrupted [`Database::remove_space`] or graph save left behind.
@@ -196,7 +218,7 @@ impl Database {
             .iter()
             .map(|listed| tree_prefix(listed.number))
             .collect();
-        for name in self.store.names() {
+        for name in self.store.names()? {
             let orphan = name.starts_with("space.")
                 && !prefixes.iter().any(|prefix| name.starts_with(prefix));
             if orphan {
@@ -218,7 +240,7 @@ impl Database {
     /// [`Error::Storage`] or [`Error::Corrupt`].
     pub fn table(&self, name: &str) -> Result<Table> {
         Ok(Table {
-            records: self.store.records(&format!("table.{name}"))?,
+            records: self.store.records(&format!("table.{name}")),
         })
     }
 
@@ -228,7 +250,7 @@ impl Database {
     /// [`Error::Storage`] or [`Error::Corrupt`].
     pub fn spaces(&self) -> Result<Vec<SpaceSummary>> {
         let summary = |listed: Listed| {
-            let state = SpaceStore::open(&self.store, listed.number, listed.dimension)?.state()?;
+            let state = SpaceStore::open(&self.store, listed.number, listed.dimension).state()?;
             Ok(SpaceSummary {
                 space: listed.space,
                 dimension: listed.dimension,
@@ -248,7 +270,7 @@ impl Database {
         let Some(listed) = self.find(fingerprint)? else {
             return Ok(vec![]);
         };
-        let space = SpaceStore::open(&self.store, listed.number, listed.dimension)?;
+        let space = SpaceStore::open(&self.store, listed.number, listed.dimension);
         let entries = space.entries();
         entries.map(|entry| entry.map(|(key, _, _)| key)).collect()
     }
@@ -295,13 +317,13 @@ impl Database {
         let Some(listed) = self.find(fingerprint)? else {
             return Ok(false);
         };
-        let _claim = self.claim(&listed)?;
+        let _claim = self.claim_space(&listed)?;
         // Once it is off the list it is gone; trees left by a crash are swept at the next opening.
         self.spaces.remove(fingerprint.as_bytes())?;
         let prefix = tree_prefix(listed.number);
         for name in self
             .store
-            .names()
+            .names()?
             .iter()
             .filter(|name| name.starts_with(&prefix))
         {
@@ -328,7 +350,7 @@ impl Database {
     }
 
     fn create(&self, config: &Config) -> Result<Listed> {
-        let about = self.store.records("database")?;
+        let about = self.store.records(ABOUT);
         let number = match about.get(NEXT_SPACE_KEY)? {
             Some(bytes) => bytes
                 .as_ref()
@@ -355,12 +377,12 @@ impl Database {
             let (expected, received) = (listed.dimension, config.dimension);
             return Err(Error::Dimension { expected, received });
         }
-        let claim = self.claim(&listed)?;
-        let space = SpaceStore::open(&self.store, listed.number, listed.dimension)?;
+        let claim = self.claim_space(&listed)?;
+        let space = SpaceStore::open(&self.store, listed.number, listed.dimension);
         Index::open(space, config.clone(), claim)
     }
 
-    fn claim(&self, listed: &Listed) -> Result<Claim> {
+    fn claim_space(&self, listed: &Listed) -> Result<Claim> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !open.insert(listed.number) {
             let path = self.path().to_path_buf();

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use crate::database::Space;
+use crate::holder::Holder;
 use crate::vector::VectorError;
 
 /// The result of every fallible call of this crate.
@@ -22,16 +23,44 @@ pub enum Error {
         /// The folder that was looked in.
         path: PathBuf,
     },
-    /// Another process (or another [`Database`](crate::Database) of this one) has the store open.
-    #[error("the index in {} is open in another program; close that one and try again", path.display())]
+    /// Another process has the store open, and does not serve it to others.
+    #[error(
+        "the index in {} is open in {}; end that one and try again",
+        path.display(), known(holder.as_ref())
+    )]
     Locked {
         /// The folder of the store.
         path: PathBuf,
+        /// Who has it, where that is known.
+        holder: Option<Holder>,
+    },
+    /// Another process has the store open, and only that one can do this.
+    #[error(
+        "the index in {} is open in {holder}, which alone can change what it holds; \
+         let that one finish, or end it, and try again",
+        path.display()
+    )]
+    Held {
+        /// The folder of the store.
+        path: PathBuf,
+        /// Who has it.
+        holder: Holder,
+    },
+    /// Another process has the store open, and does not answer.
+    #[error(
+        "the index in {} is open in {holder}, which does not answer; end that one and try again",
+        path.display()
+    )]
+    Silent {
+        /// The folder of the store.
+        path: PathBuf,
+        /// Who has it.
+        holder: Holder,
     },
     /// The store was written by another version of this crate.
     #[error(
         "the index in {} has format {found}, and this version reads format {expected}; \
-         use the version that wrote it, or move the folder aside and build the index again",
+         use the version that wrote it, or a newer one, or another folder",
         path.display()
     )]
     Format {
@@ -92,7 +121,7 @@ pub enum Error {
     Vector(#[from] VectorError),
     /// Stored bytes are not what this crate wrote.
     #[error(
-        "the index in {} is damaged: {what}; move the folder aside and build the index again",
+        "the index in {} is damaged: {what}; `soundseek repair` keeps all that is whole",
         path.display()
     )]
     Corrupt {
@@ -112,6 +141,10 @@ pub enum Error {
     /// The caller's `cancel` said to stop; what was there before is unchanged.
     #[error("cancelled; the index is as it was before")]
     Cancelled,
+}
+
+fn known(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "another program".to_owned(), Holder::to_string)
 }
 
 fn list(spaces: &[Space]) -> String {

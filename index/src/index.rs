@@ -22,6 +22,9 @@ const CATCH_UP_PER_WRITE: usize = 64;
 /// Rows reserved ahead at opening, at most: the number comes from the disk.
 const MAX_RESERVED: usize = 1 << 18;
 
+/// How often an entry is read that another process is replacing.
+const READ_AGAIN: usize = 4;
+
 /// What is stored under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -56,13 +59,16 @@ pub struct Index {
     /// Ids that the graph does not have yet.
     pub(crate) tail: Vec<u64>,
     pub(crate) state: State,
+    /// Another process had the store open when this was read: nothing can be written, and what is in
+    /// memory may be older than what is stored.
+    pub(crate) follows: bool,
     _claim: Claim,
 }
 
 impl Index {
     pub(crate) fn open(space: SpaceStore, config: Config, claim: Claim) -> Result<Index> {
-        let state = space.state()?;
-        let (roster, flat) = read(&space, state)?;
+        let follows = space.is_elsewhere();
+        let (roster, flat, state) = read(&space, follows)?;
         let graph = GraphState::Absent;
         let tail = Vec::new();
         Ok(Index {
@@ -73,8 +79,42 @@ impl Index {
             graph,
             tail,
             state,
+            follows,
             _claim: claim,
         })
+    }
+
+    /// Whether another process had the store open when this was opened or refreshed. What that one
+    /// writes is then seen after [`Index::refresh`].
+    pub fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Reads what another process has written since, if this index [follows](Index::follows) one. When
+    /// that process is gone and this one has the store open in its place, the index can be written to
+    /// from then on.
+    ///
+    /// # Errors
+    /// As [`Database::open_space`](crate::Database::open_space); nothing has changed then.
+    pub fn refresh(&mut self) -> Result<()> {
+        if !self.follows {
+            return Ok(());
+        }
+        // Asked first, since the first question may find the other process gone.
+        self.space.state()?;
+        let follows = self.space.is_elsewhere();
+        let (roster, flat, state) = read(&self.space, follows)?;
+        (self.roster, self.flat, self.state, self.follows) = (roster, flat, state, follows);
+        Ok(())
+    }
+
+    /// Makes sure that this index may be written to.
+    fn own(&mut self) -> Result<()> {
+        if self.follows {
+            self.space.is_here()?;
+            self.refresh()?;
+        }
+        Ok(())
     }
 
     /// Whose vectors these are.
@@ -113,7 +153,11 @@ impl Index {
     /// [`Error::Corrupt`], naming the key, if what is stored is not what was written;
     /// [`Error::Storage`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
-        let Some(ids) = self.roster.ids(key) else {
+        let ids = match self.follows {
+            true => self.space.ids_now(key)?,
+            false => self.roster.ids(key),
+        };
+        let Some(ids) = ids else {
             return Ok(None);
         };
         let Some(payload) = self.payload(key)? else {
@@ -131,6 +175,9 @@ impl Index {
     /// # Errors
     /// As [`Index::get`].
     pub fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if self.follows {
+            return self.space.payload(key);
+        }
         if !self.contains(key) {
             return Ok(None);
         }
@@ -146,12 +193,13 @@ impl Index {
     /// may have no vectors; no search finds it then.
     ///
     /// # Errors
-    /// [`Error::Dimension`] for a vector of another length, [`Error::Storage`]; nothing has changed
-    /// then.
+    /// [`Error::Dimension`] for a vector of another length, [`Error::Storage`], [`Error::Held`] if another
+    /// process has the store open; nothing has changed then.
     pub fn upsert(&mut self, key: &[u8], payload: &[u8], vectors: &[Vector]) -> Result<()> {
         for vector in vectors {
             self.check_dimension(vector)?;
         }
+        self.own()?;
         let old = self.roster.ids(key);
         let count = u32::try_from(vectors.len()).map_err(|_| Error::Config {
             setting: "the number of vectors of an entry",
@@ -196,6 +244,7 @@ impl Index {
     /// # Errors
     /// [`Error::Storage`].
     pub fn set_payload(&mut self, key: &[u8], payload: &[u8]) -> Result<bool> {
+        self.own()?;
         let Some(ids) = self.roster.ids(key) else {
             return Ok(false);
         };
@@ -208,6 +257,7 @@ impl Index {
     /// # Errors
     /// [`Error::Storage`]; nothing has changed then.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
+        self.own()?;
         let Some(ids) = self.roster.ids(key) else {
             return Ok(false);
         };
@@ -245,6 +295,7 @@ impl Index {
         cancel: &dyn Fn() -> bool,
         progress: &dyn Fn(Progress),
     ) -> Result<()> {
+        self.own()?;
         self.adopt();
         self.tail.clear();
         let base = match std::mem::replace(&mut self.graph, GraphState::Absent) {
@@ -259,9 +310,10 @@ impl Index {
         Ok(())
     }
 
-    /// Whether there are so many vectors that searches are faster through the graph.
+    /// Whether there are so many vectors that searches are faster through the graph. An index that
+    /// [follows](Index::follows) has none: the graph is the other process's to keep.
     pub fn graph_pays(&self) -> bool {
-        self.flat.len() >= self.config.exact_below.max(1)
+        !self.follows && self.flat.len() >= self.config.exact_below.max(1)
     }
 
     /// Whether searches go through the graph by now.
@@ -280,6 +332,7 @@ impl Index {
         cancel: &dyn Fn() -> bool,
         progress: &dyn Fn(Progress),
     ) -> Result<()> {
+        self.own()?;
         self.adopt();
         if let GraphState::Ready(graph) = &self.graph
             && graph.dead() * TOO_MANY_DEAD > graph.nodes()
@@ -406,12 +459,14 @@ impl Index {
 }
 
 /// Reads the space into memory: the entries, and the codes from their chunks, or where no chunk
-/// has them from the vectors.
-fn read(space: &SpaceStore, state: State) -> Result<(Roster, Flat)> {
+/// has them from the vectors. Where another process may be writing, an entry that is replaced
+/// meanwhile is left out.
+fn read(space: &SpaceStore, follows: bool) -> Result<(Roster, Flat, State)> {
+    let state = space.state()?;
     let mut roster = Roster::default();
     for item in space.entries() {
         let (key, ids, _) = item?;
-        if ids.range().end > state.next_id {
+        if ids.range().end > state.next_id && !follows {
             return Err(space.corrupt(format!("entry {} has ids never given out", shown(&key))));
         }
         roster.set(&key, ids);
@@ -423,7 +478,7 @@ fn read(space: &SpaceStore, state: State) -> Result<(Roster, Flat)> {
         .any(|pair| pair[0].0.range().end > pair[1].0.first);
     let vectors: u64 = by_id.iter().map(|(ids, _)| u64::from(ids.count)).sum();
     let counted = (roster.len() as u64, vectors);
-    if shared || counted != (state.entries, state.vectors) {
+    if shared || (counted != (state.entries, state.vectors) && !follows) {
         let what = format!(
             "it counts {} entries and {} vectors, and has {} and {}",
             state.entries, state.vectors, counted.0, counted.1
@@ -436,7 +491,8 @@ fn read(space: &SpaceStore, state: State) -> Result<(Roster, Flat)> {
     let per_chunk = ids_per_chunk(space.dimension);
     let mut chunks = Chunk::all(space).peekable();
     let mut current: Option<(u64, Chunk)> = None;
-    for (ids, owner) in by_id {
+    let mut replaced: Vec<(Ids, u32)> = Vec::new();
+    'entries: for (ids, owner) in by_id {
         for id in ids.range() {
             let (number, position) = (id / per_chunk, (id % per_chunk) as usize);
             while current.as_ref().is_none_or(|(at, _)| *at < number) {
@@ -450,7 +506,14 @@ fn read(space: &SpaceStore, state: State) -> Result<(Roster, Flat)> {
                 }
                 None => {
                     let key = roster.member(owner).map_or(&[][..], |member| &member.key);
-                    let code = Code::new(space.vector(key, id)?.as_slice());
+                    let code = match space.find_vector(id)? {
+                        None if follows => {
+                            replaced.push((ids, owner));
+                            continue 'entries;
+                        }
+                        Some(vector) => Code::new(&vector),
+                        None => Code::new(space.vector(key, id)?.as_slice()),
+                    };
                     let Code {
                         scale,
                         fingerprint,
@@ -461,5 +524,38 @@ fn read(space: &SpaceStore, state: State) -> Result<(Roster, Flat)> {
             }
         }
     }
-    Ok((roster, flat))
+    for (ids, owner) in replaced {
+        for id in ids.range() {
+            flat.remove(id);
+        }
+        let Some(key) = roster.member(owner).map(|member| member.key.clone()) else {
+            continue;
+        };
+        match read_again(space, &key)? {
+            None => roster.remove(&key),
+            Some((ids, codes)) => {
+                roster.set(&key, ids);
+                for (id, code) in ids.range().zip(codes) {
+                    let (scale, fingerprint) = (code.scale, code.fingerprint);
+                    flat.push((id, owner), (scale, fingerprint), code.codes.into_iter());
+                }
+            }
+        }
+    }
+    Ok((roster, flat, state))
+}
+
+/// An entry that was replaced while it was read, as it is now; `None` if it is gone, or never at rest.
+fn read_again(space: &SpaceStore, key: &[u8]) -> Result<Option<(Ids, Vec<Code>)>> {
+    for _ in 0..READ_AGAIN {
+        let Some(ids) = space.ids_now(key)? else {
+            return Ok(None);
+        };
+        let code = |id| Ok(space.find_vector(id)?.map(|vector| Code::new(&vector)));
+        let codes: Option<Vec<Code>> = ids.range().map(code).collect::<Result<_>>()?;
+        if let Some(codes) = codes {
+            return Ok(Some((ids, codes)));
+        }
+    }
+    Ok(None)
 }

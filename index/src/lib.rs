@@ -38,22 +38,38 @@ mod codes;
 mod database;
 mod error;
 mod flat;
+mod folder;
+mod frame;
 mod graph;
+mod holder;
 mod index;
 mod kernels;
+mod local;
 mod preparation;
+#[cfg(unix)]
+mod remote;
+mod rewrite;
 mod roster;
+mod salvage;
 mod saved;
+mod seal;
 mod search;
+#[cfg(unix)]
+mod serve;
 mod space;
 mod store;
 mod table;
+#[cfg(not(unix))]
+mod unserved;
 mod validity;
 mod vector;
+mod wire;
 
 pub use database::{Config, Database, Space, SpaceSummary};
 pub use error::{Error, Result};
+pub use holder::{Holder, introduce};
 pub use index::{Entry, Index, Progress};
+pub use salvage::Repaired;
 pub use search::{KeyFilter, Neighbor, Query};
 pub use table::Table;
 pub use vector::{Vector, VectorError};

@@ -240,7 +240,15 @@ impl Index {
                     .member(self.flat.owner(slot))
                     .map(|member| &member.key);
                 let key = key.map_or(&[][..], |key| key);
-                let vector = self.space.vector(key, self.flat.id(slot))?;
+                let id = self.flat.id(slot);
+                if self.follows {
+                    // What was replaced since is not found, until the index is refreshed.
+                    let vector = self.space.find_vector(id)?;
+                    let distance =
+                        |vector: Vec<f32>| cosine_distance(query.vector.as_slice(), &vector);
+                    return Ok(vector.map_or(f32::INFINITY, distance));
+                }
+                let vector = self.space.vector(key, id)?;
                 Ok(cosine_distance(query.vector.as_slice(), vector.as_slice()))
             })
             .collect::<Result<_>>()?;
@@ -248,7 +256,7 @@ impl Index {
             distance: distances[place],
             slot,
         });
-        Ok(hits.collect())
+        Ok(hits.filter(|hit| hit.distance.is_finite()).collect())
     }
 
     /// The nearest by the graph, and exactly among what is not in it yet. `None` if there may be

@@ -14,6 +14,7 @@
 //! its vector, but never mean another one. The vectors lie apart from the entries because opening
 //! reads all entries and (thanks to `codes`) hardly any vector.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -44,6 +45,14 @@ pub(crate) struct State {
     pub(crate) vectors: u64,
 }
 
+impl State {
+    fn to_bytes(self) -> Vec<u8> {
+        let numbers = [self.next_id, self.entries, self.vectors];
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+        bytes.collect()
+    }
+}
+
 /// The trees of one space.
 #[derive(Clone)]
 pub(crate) struct SpaceStore {
@@ -61,16 +70,26 @@ pub(crate) fn tree_prefix(number: u64) -> String {
 }
 
 impl SpaceStore {
-    pub(crate) fn open(store: &Store, number: u64, dimension: usize) -> Result<SpaceStore> {
+    pub(crate) fn open(store: &Store, number: u64, dimension: usize) -> SpaceStore {
         let records = |name| store.records(&format!("{}{name}", tree_prefix(number)));
-        Ok(SpaceStore {
-            meta: records("meta")?,
-            entries: records("entries")?,
-            vectors: records("vectors")?,
-            codes: records("codes")?,
-            graph: records("graph")?,
+        SpaceStore {
+            meta: records("meta"),
+            entries: records("entries"),
+            vectors: records("vectors"),
+            codes: records("codes"),
+            graph: records("graph"),
             dimension,
-        })
+        }
+    }
+
+    /// Whether another process has the store open.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.meta.is_elsewhere()
+    }
+
+    /// Makes sure that this process has the store open.
+    pub(crate) fn is_here(&self) -> Result<()> {
+        self.meta.is_here()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -118,21 +137,20 @@ impl SpaceStore {
         Ok(Some(record.as_ref()[ENTRY_HEADER_BYTES..].to_vec()))
     }
 
+    /// The ids that the entry has now, whatever it had when it was read into memory.
+    pub(crate) fn ids_now(&self, key: &[u8]) -> Result<Option<Ids>> {
+        let record = self.entries.get(key)?;
+        let ids = record.map(|record| self.ids(key, record.as_ref()));
+        ids.transpose()
+    }
+
     fn ids(&self, key: &[u8], record: &[u8]) -> Result<Ids> {
-        let header = record
-            .first_chunk::<8>()
-            .zip(record.get(8..).and_then(|r| r.first_chunk()));
-        let ids = header.map(|(first, count)| Ids {
-            first: u64::from_le_bytes(*first),
-            count: u32::from_le_bytes(*count),
-        });
-        ids.filter(|ids| ids.first.checked_add(u64::from(ids.count)).is_some())
-            .ok_or_else(|| {
-                self.corrupt(format!(
-                    "the record of entry {} has no valid header",
-                    shown(key)
-                ))
-            })
+        parse_ids(record).ok_or_else(|| {
+            self.corrupt(format!(
+                "the record of entry {} has no valid header",
+                shown(key)
+            ))
+        })
     }
 
     /// The stored vector `id` of the entry `key`, checked to be one.
@@ -176,7 +194,7 @@ impl SpaceStore {
     }
 
     /// How many vector records there are; walks them.
-    pub(crate) fn count_vectors(&self) -> usize {
+    pub(crate) fn count_vectors(&self) -> Result<usize> {
         self.vectors.len()
     }
 
@@ -231,6 +249,70 @@ impl SpaceStore {
     }
 }
 
+/// What is left of a space whose store was damaged, as records of its trees.
+pub(crate) struct Recovered {
+    pub(crate) meta: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) vectors: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The keys of entries that do not have all of their vectors.
+    pub(crate) lost: Vec<Vec<u8>>,
+    /// How many more entries were counted than were found.
+    pub(crate) missing: u64,
+}
+
+impl Recovered {
+    /// The entries that have all of their vectors, and nothing else, out of what was found in the
+    /// trees `meta`, `entries` and `vectors`.
+    pub(crate) fn of(
+        [meta, mut entries, mut vectors]: [BTreeMap<Vec<u8>, Vec<u8>>; 3],
+    ) -> Recovered {
+        let mut state = State::default();
+        let mut lost = Vec::new();
+        let mut kept = BTreeMap::new();
+        entries.retain(|key, record| {
+            let own = parse_ids(record).map(|ids| {
+                let own = ids
+                    .range()
+                    .map(|id| vectors.remove_entry(&id.to_be_bytes()[..]));
+                (ids, own.collect::<Option<Vec<_>>>())
+            });
+            let Some((ids, Some(own))) = own else {
+                lost.push(key.clone());
+                return false;
+            };
+            state.next_id = state.next_id.max(ids.range().end);
+            state.entries += 1;
+            state.vectors += u64::from(ids.count);
+            kept.extend(own);
+            true
+        });
+        let counters = meta.get(STATE).map_or(&[][..], Vec::as_slice);
+        let counter = |at: usize| {
+            let bytes = counters.get(at..).and_then(|bytes| bytes.first_chunk());
+            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        // Ids are never given out twice, not even those of what is lost.
+        state.next_id = state.next_id.max(counter(0));
+        let found = state.entries + lost.len() as u64;
+        Recovered {
+            meta: BTreeMap::from([(STATE.to_vec(), state.to_bytes())]),
+            entries,
+            vectors: kept,
+            lost,
+            missing: counter(8).saturating_sub(found),
+        }
+    }
+}
+
+fn parse_ids(record: &[u8]) -> Option<Ids> {
+    let (first, rest) = record.split_first_chunk()?;
+    let ids = Ids {
+        first: u64::from_le_bytes(*first),
+        count: u32::from_le_bytes(*rest.first_chunk()?),
+    };
+    ids.first.checked_add(u64::from(ids.count)).map(|_| ids)
+}
+
 fn removal(ids: Option<Ids>) -> Batch {
     let mut batch = Batch::default();
     for id in ids.into_iter().flat_map(Ids::range) {
@@ -241,14 +323,7 @@ fn removal(ids: Option<Ids>) -> Batch {
 
 fn state_change(state: State) -> Batch {
     let mut batch = Batch::default();
-    let numbers = [state.next_id, state.entries, state.vectors];
-    batch.insert(
-        STATE,
-        numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect(),
-    );
+    batch.insert(STATE, state.to_bytes());
     batch
 }
 

@@ -1,271 +1,724 @@
-//! sled, and nothing but sled: opening, trees of records, atomic batches, errors with the path.
+//! The store of a folder, wherever it is open: in this process, or in another that serves it.
 //!
-//! The only file that names the crate. sled is a log: what a crash leaves is a prefix of what
-//! was written, cut between transactions, and a transaction may span trees (it "pegs" the log, so
-//! that recovery takes all of its writes or none). Writes reach the disk within
-//! [`FLUSH_INTERVAL_MS`] or at [`Store::flush`].
+//! sled lets one process open a store. The first that comes has it ("holds" it) and lets others read
+//! along through a socket ([`crate::serve`]); for whatever is built on [`Records`] there is no
+//! difference. When the holder goes in the middle of something, the next question opens the store
+//! here, or calls whoever holds it by then, and is asked again: questions change nothing, and
+//! changes say what they expect to find.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use sled::transaction::{TransactionError, Transactional};
-
 use crate::error::{Error, Result};
-
-/// sled's own default; a kill or power cut loses at most this much finished work.
-const FLUSH_INTERVAL_MS: u64 = 500;
-
-/// sled's default is 1 GB. What searches read in the long run is copied out of the store once at
-/// opening, so the cache only has to hold what is being written and reranked.
-const CACHE_BYTES: u64 = 48 << 20;
+use crate::folder::{self, Found};
+use crate::holder::{Holder, Lock, note};
+use crate::local::{self, Change, Local, Record, Storing, Tree, Value, Walk};
+#[cfg(unix)]
+use crate::remote::{Remote, Silence};
+use crate::rewrite;
+use crate::seal::{self, Seal};
+#[cfg(unix)]
+use crate::serve::Server;
+#[cfg(not(unix))]
+use crate::unserved::{Remote, Server, Silence};
+use crate::wire::{Answer, Request};
 
 /// How often a lock that is held is asked for again, and how long to wait each time: half a second
 /// in all. The lock belongs to the open file, which a child process shares from its fork to its
 /// exec, so a store that was just closed can look open for a moment.
-const LOCK_RETRIES: u32 = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LOCK_RETRIES: u32 = 50;
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How many holders may go away, one after another, before a question is given up.
+const MOST_HOLDERS: u32 = 5;
 
 /// One open folder.
 #[derive(Clone)]
 pub(crate) struct Store {
-    db: sled::Db,
-    path: Arc<Path>,
+    home: Arc<Home>,
+}
+
+/// What all handles of one folder share.
+struct Home {
+    dir: PathBuf,
+    link: RwLock<Link>,
+    /// How often another link was made.
+    links: AtomicU64,
+}
+
+/// Where the store is open.
+#[derive(Clone)]
+enum Link {
+    Here(Arc<Here>),
+    There(Arc<Remote>),
+}
+
+/// The store, open in this process; the listener goes before what it serves.
+struct Here {
+    _server: Option<Server>,
+    held: Arc<Held>,
+}
+
+/// What is open, and what others have done to it.
+pub(crate) struct Held {
+    trees: Mutex<Vec<(String, Tree)>>,
+    pub(crate) local: Local,
+    changes: AtomicU64,
+    changes_by_others: AtomicU64,
+    closing: Closing,
+}
+
+/// Seals the store and lets go of it, once all that had it open is gone.
+struct Closing {
+    store: PathBuf,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Store {
-    /// Opens the store in `dir`, creating both if absent.
-    pub(crate) fn open(dir: &Path) -> Result<Store> {
-        let path: Arc<Path> = Arc::from(dir);
-        std::fs::create_dir_all(dir).map_err(|source| Error::Storage {
-            path: dir.to_path_buf(),
-            source,
-        })?;
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(FLUSH_INTERVAL_MS));
-        let mut retries = 0;
-        loop {
-            // Recovery of a damaged log can run into sled's own assertions.
-            let opened =
-                catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| Error::Corrupt {
-                    path: dir.to_path_buf(),
-                    what: "its log cannot be read".to_owned(),
-                })?;
-            match opened.map_err(|error| opening_error(&path, error)) {
-                Ok(db) => return Ok(Store { db, path }),
-                Err(Error::Locked { .. }) if retries < LOCK_RETRIES => {
-                    retries += 1;
-                    std::thread::sleep(LOCK_PAUSE);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Whether `dir` holds a store. Touches nothing.
-    pub(crate) fn exists(dir: &Path) -> bool {
-        dir.join("db").is_file()
+    /// Opens the store in `dir`, or finds the process that has it open. Makes both if absent, unless
+    /// it is said to be there.
+    pub(crate) fn open(dir: &Path, must_exist: bool) -> Result<Store> {
+        let link = Link::make(dir, must_exist)?;
+        Ok(Store {
+            home: Arc::new(Home {
+                dir: dir.to_path_buf(),
+                link: RwLock::new(link),
+                links: AtomicU64::new(0),
+            }),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.home.dir
     }
 
-    /// The tree of this name, made if absent.
-    pub(crate) fn records(&self, name: &str) -> Result<Records> {
-        let tree = self
-            .db
-            .open_tree(name)
-            .map_err(|error| map(&self.path, error))?;
-        Ok(Records {
-            tree,
-            path: Arc::clone(&self.path),
-        })
+    /// The tree of this name. It is made when something is written to it.
+    pub(crate) fn records(&self, name: &str) -> Records {
+        Records {
+            tree: OnceLock::new(),
+            name: Arc::from(name),
+            home: Arc::clone(&self.home),
+        }
     }
 
     /// Removes the tree of this name with everything in it.
     pub(crate) fn remove_records(&self, name: &str) -> Result<()> {
-        self.db
-            .drop_tree(name)
-            .map(drop)
-            .map_err(|error| map(&self.path, error))
+        let held = self.home.held()?;
+        held.written();
+        held.local.remove_tree(name)
     }
 
-    /// The names of all trees that this crate made.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let names = self.db.tree_names();
-        names
-            .iter()
-            .filter_map(|name| String::from_utf8(name.to_vec()).ok())
-            .collect()
+    /// The names of all trees, in order.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let there = |answer| match answer {
+            Answer::Names(names) => Some(names),
+            _ => None,
+        };
+        let here = |held: &Held| Ok(held.local.names());
+        self.home.either(&here, &|| Request::Names, &there)
     }
 
     /// Returns when everything written so far is on the disk.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.db
-            .flush()
-            .map(drop)
-            .map_err(|error| map(&self.path, error))
+        let here = |held: &Held| held.local.flush();
+        let there = |answer| matches!(answer, Answer::Truth(_)).then_some(());
+        self.home.either(&here, &|| Request::Flush, &there)
     }
 
     /// Bytes that the store takes on the disk.
     pub(crate) fn size_on_disk(&self) -> Result<u64> {
-        self.db
-            .size_on_disk()
-            .map_err(|error| map(&self.path, error))
+        let here = |held: &Held| held.local.size_on_disk();
+        self.home.either(&here, &|| Request::Size, &number)
     }
+
+    /// A number that differs when others have written since.
+    pub(crate) fn changes_by_others(&self) -> Result<u64> {
+        let here = |held: &Held| Ok(held.changes_by_others.load(Ordering::Acquire));
+        let changes = self.home.either(&here, &|| Request::Changes, &number)?;
+        Ok((self.home.links.load(Ordering::Acquire) << 48) | changes)
+    }
+
+    /// The process that has the store open, if it is another one.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        match self.home.link() {
+            Link::Here(_) => None,
+            Link::There(remote) => Some(remote.holder().clone()),
+        }
+    }
+
+    /// Makes this process the one that has the store open, waiting for half a second if another has.
+    pub(crate) fn claim(&self) -> Result<()> {
+        for retry in 0..=LOCK_RETRIES {
+            let Link::There(remote) = self.home.link() else {
+                return Ok(());
+            };
+            match Link::here(&self.home.dir, true) {
+                Ok(Some(link)) => self.home.set(link),
+                Ok(None) | Err(Error::Locked { .. }) if retry < LOCK_RETRIES => {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                Ok(None) | Err(Error::Locked { .. }) => {
+                    return Err(Error::Held {
+                        path: self.home.dir.clone(),
+                        holder: remote.holder().clone(),
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(answer: Answer) -> Option<u64> {
+    match answer {
+        Answer::Number(number) => Some(number),
+        _ => None,
+    }
+}
+
+impl Link {
+    /// Opens the store, or calls who has it, or gives up after half a second.
+    fn make(dir: &Path, must_exist: bool) -> Result<Link> {
+        let mut retries = 0;
+        loop {
+            let locked = match Link::here(dir, must_exist) {
+                Ok(Some(link)) => return Ok(link),
+                Ok(None) => match Remote::call(dir) {
+                    Ok(remote) => return Ok(Link::There(Arc::new(remote))),
+                    Err(Silence::Hangs(holder)) => {
+                        return Err(Error::Silent {
+                            path: dir.to_path_buf(),
+                            holder,
+                        });
+                    }
+                    Err(Silence::Nobody) => Error::Locked {
+                        path: dir.to_path_buf(),
+                        holder: note(dir).map(|(holder, _)| holder),
+                    },
+                },
+                Err(Error::Locked { .. }) => Error::Locked {
+                    path: dir.to_path_buf(),
+                    holder: None,
+                },
+                Err(error) => return Err(error),
+            };
+            if retries == LOCK_RETRIES {
+                return Err(locked);
+            }
+            retries += 1;
+            std::thread::sleep(LOCK_PAUSE);
+        }
+    }
+
+    /// Opens the store in this process; `None` if another has it.
+    fn here(dir: &Path, must_exist: bool) -> Result<Option<Link>> {
+        if must_exist && !exists(dir)? {
+            return Err(Error::Missing {
+                path: dir.to_path_buf(),
+            });
+        }
+        let Some(mut lock) = Lock::take(dir)? else {
+            return Ok(None);
+        };
+        lock.announce(None);
+        let store = rewrite::prepare(dir)?;
+        let local = open_sealed(dir, &store)?;
+        rewrite::check_format(dir, &local)?;
+        let held = Arc::new(Held {
+            trees: Mutex::default(),
+            local,
+            changes: AtomicU64::new(0),
+            changes_by_others: AtomicU64::new(0),
+            closing: Closing {
+                store,
+                lock: Mutex::default(),
+            },
+        });
+        // Whoever cannot listen can still work; others are told that the store is open then.
+        let server = Server::start(dir, &held).ok();
+        lock.announce(server.as_ref().map(Server::socket));
+        held.closing.keep(lock);
+        let here = Here {
+            _server: server,
+            held,
+        };
+        Ok(Some(Link::Here(Arc::new(here))))
+    }
+}
+
+/// Whether `dir` holds a store. Touches nothing.
+fn exists(dir: &Path) -> Result<bool> {
+    let found = folder::look(dir).map_err(|source| Error::Storage {
+        path: dir.to_path_buf(),
+        source,
+    })?;
+    Ok(found != Found::Nothing)
+}
+
+/// Opens the files of a store in `dir`, after a look at each byte if it is sealed. It is not from then
+/// on: sled writes when it opens, too.
+pub(crate) fn open_sealed(dir: &Path, store: &Path) -> Result<Local> {
+    let failed = |source| Error::Storage {
+        path: dir.to_path_buf(),
+        source,
+    };
+    let damaged = |what| Error::Corrupt {
+        path: dir.to_path_buf(),
+        what,
+    };
+    if let Seal::Damaged(what) = seal::check(store).map_err(failed)? {
+        return Err(damaged(what));
+    }
+    if !store.join(folder::LOG).is_file() {
+        return Err(damaged(format!("its file {} is gone", folder::LOG)));
+    }
+    seal::break_open(store).map_err(failed)?;
+    seal::tidy(store).map_err(failed)?;
+    Local::open(store, dir)
+}
+
+impl Home {
+    fn link(&self) -> Link {
+        self.link
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, link: Link) {
+        *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+        self.links.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What is open here, or who has it instead.
+    fn held(&self) -> Result<Arc<Held>> {
+        match self.link() {
+            Link::Here(here) => Ok(Arc::clone(&here.held)),
+            Link::There(remote) => Err(Error::Held {
+                path: self.dir.clone(),
+                holder: remote.holder().clone(),
+            }),
+        }
+    }
+
+    /// Answers a question here, or asks the holder. A holder that is gone is replaced by whoever has
+    /// the store by then, which may be this process.
+    fn either<T>(
+        &self,
+        here: &dyn Fn(&Held) -> Result<T>,
+        request: &dyn Fn() -> Request,
+        there: &dyn Fn(Answer) -> Option<T>,
+    ) -> Result<T> {
+        let mut gone = None;
+        for _ in 0..MOST_HOLDERS {
+            let remote = match self.link() {
+                Link::Here(open) => return here(&open.held),
+                Link::There(remote) => remote,
+            };
+            let failed = |source| Error::Storage {
+                path: self.dir.clone(),
+                source,
+            };
+            match remote.ask(&request()) {
+                Ok(Answer::Refused) => {
+                    return Err(Error::Held {
+                        path: self.dir.clone(),
+                        holder: remote.holder().clone(),
+                    });
+                }
+                Ok(Answer::Failed(why)) => return Err(failed(std::io::Error::other(why))),
+                Ok(answer) => {
+                    let nonsense = || failed(std::io::ErrorKind::InvalidData.into());
+                    return there(answer).ok_or_else(nonsense);
+                }
+                Err(_) => {
+                    gone = Some(remote.holder().clone());
+                    self.look_again(&remote)?;
+                }
+            }
+        }
+        Err(Error::Locked {
+            path: self.dir.clone(),
+            holder: gone,
+        })
+    }
+
+    /// Makes another link in place of a conversation that is over.
+    fn look_again(&self, over: &Arc<Remote>) -> Result<()> {
+        let mut link = self.link.write().unwrap_or_else(PoisonError::into_inner);
+        // Unless another thread has done so while this one waited.
+        if matches!(&*link, Link::There(remote) if Arc::ptr_eq(remote, over)) {
+            *link = Link::make(&self.dir, true)?;
+            self.links.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    /// The tree of this name, made if absent.
+    pub(crate) fn tree(&self, name: &str) -> Result<Tree> {
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tree)) = trees.iter().find(|(known, _)| known == name) {
+            return Ok(tree.clone());
+        }
+        let tree = self.local.tree(name, storing(name))?;
+        trees.push((name.to_owned(), tree.clone()));
+        Ok(tree)
+    }
+
+    pub(crate) fn tree_if_there(&self, name: &str) -> Result<Option<Tree>> {
+        let there = self.local.has_tree(name);
+        there.then(|| self.tree(name)).transpose()
+    }
+
+    /// Counts what is written.
+    fn written(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts what is written for another process.
+    pub(crate) fn written_by_others(&self) {
+        self.changes_by_others.fetch_add(1, Ordering::AcqRel);
+        self.written();
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+}
+
+/// Copies that carry digests of their own are stored as they are.
+pub(crate) fn storing(name: &str) -> Storing {
+    let copy = name.starts_with("space.") && (name.ends_with(".codes") || name.ends_with(".graph"));
+    if copy {
+        Storing::Plain
+    } else {
+        Storing::Framed
+    }
+}
+
+impl Closing {
+    fn keep(&self, lock: Lock) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if is_closed(&self.store) {
+            // Without a seal the next opening looks less closely, and that is all.
+            let _ = seal::put(&self.store);
+        }
+    }
+}
+
+/// Waits until sled's threads have let go of a store.
+pub(crate) fn is_closed(store: &Path) -> bool {
+    let Ok(log) = std::fs::File::open(store.join(folder::LOG)) else {
+        return false;
+    };
+    (0..LOCK_RETRIES).any(|_| {
+        let closed = log.try_lock().is_ok();
+        if !closed {
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        closed
+    })
 }
 
 /// One ordered map from bytes to bytes.
 #[derive(Clone)]
 pub(crate) struct Records {
-    tree: sled::Tree,
-    path: Arc<Path>,
+    /// Before `home`, so that the store is closed after its trees.
+    tree: OnceLock<Tree>,
+    name: Arc<str>,
+    home: Arc<Home>,
 }
 
 impl Records {
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<impl AsRef<[u8]> + use<>>> {
-        self.tree.get(key).map_err(|error| map(&self.path, error))
+    /// The tree, if the store is open here.
+    fn here(&self) -> Result<Option<&Tree>> {
+        if let Some(tree) = self.tree.get() {
+            return Ok(Some(tree));
+        }
+        match self.home.link() {
+            Link::There(_) => Ok(None),
+            Link::Here(here) => {
+                let tree = here.held.tree(&self.name)?;
+                Ok(Some(self.tree.get_or_init(|| tree)))
+            }
+        }
+    }
+
+    /// Says that something is about to be written, and where.
+    fn for_writing(&self) -> Result<Option<&Tree>> {
+        let tree = self.here()?;
+        if tree.is_some() {
+            self.home.held()?.written();
+        }
+        Ok(tree)
+    }
+
+    fn ask<T>(
+        &self,
+        here: &dyn Fn(&Tree) -> Result<T>,
+        request: &dyn Fn() -> Request,
+        there: &dyn Fn(Answer) -> Option<T>,
+    ) -> Result<T> {
+        self.home
+            .either(&|held| here(&held.tree(&self.name)?), request, there)
+    }
+
+    fn tree_name(&self) -> String {
+        self.name.to_string()
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        if let Some(tree) = self.here()? {
+            return tree.get(key);
+        }
+        let request = || Request::Get {
+            tree: self.tree_name(),
+            key: key.to_vec(),
+        };
+        self.ask(&|tree| tree.get(key), &request, &|answer| match answer {
+            Answer::Value(value) => Some(value.map(Value::from)),
+            _ => None,
+        })
     }
 
     /// Returns whether the key had a value before.
     pub(crate) fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<bool> {
-        let old = self
-            .tree
-            .insert(key, value)
-            .map_err(|error| map(&self.path, error))?;
-        Ok(old.is_some())
+        self.put(key, Some(value))
     }
 
     /// Returns whether there was a value.
     pub(crate) fn remove(&self, key: &[u8]) -> Result<bool> {
-        let old = self
-            .tree
-            .remove(key)
-            .map_err(|error| map(&self.path, error))?;
-        Ok(old.is_some())
+        self.put(key, None)
+    }
+
+    fn put(&self, key: &[u8], value: Option<Vec<u8>>) -> Result<bool> {
+        if let Some(tree) = self.for_writing()? {
+            return tree.put(key, value.as_deref());
+        }
+        let request = || Request::Write {
+            tree: self.tree_name(),
+            changes: vec![(key.to_vec(), value.clone())],
+        };
+        let here = |tree: &Tree| {
+            self.home.held()?.written();
+            tree.put(key, value.as_deref())
+        };
+        self.ask(&here, &request, &truth)
+    }
+
+    /// Sets or removes a value if the key has `old` now. Returns whether it had.
+    pub(crate) fn swap(&self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
+        if let Some(tree) = self.for_writing()? {
+            return tree.swap(key, old, new);
+        }
+        let request = || Request::Swap {
+            tree: self.tree_name(),
+            key: key.to_vec(),
+            old: old.map(<[u8]>::to_vec),
+            new: new.map(<[u8]>::to_vec),
+        };
+        let here = |tree: &Tree| {
+            self.home.held()?.written();
+            tree.swap(key, old, new)
+        };
+        self.ask(&here, &request, &truth)
     }
 
     /// All records, in the order of their keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
-        self.walk(self.tree.iter())
+    pub(crate) fn iter(&self) -> Scan {
+        self.with_prefix(b"")
     }
 
     /// The records whose key starts with `prefix`, in order.
-    pub(crate) fn with_prefix(
-        &self,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
-        self.walk(self.tree.scan_prefix(prefix))
+    pub(crate) fn with_prefix(&self, prefix: &[u8]) -> Scan {
+        self.scan(prefix, false)
     }
 
-    fn walk(&self, iter: sled::Iter) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + use<> {
-        let path = Arc::clone(&self.path);
-        iter.map(move |item| {
-            let (key, value) = item.map_err(|error| map(&path, error))?;
-            Ok((key.to_vec(), value.to_vec()))
-        })
+    fn scan(&self, prefix: &[u8], keys: bool) -> Scan {
+        let here = match self.here() {
+            Ok(tree) => tree.map(|tree| {
+                if prefix.is_empty() {
+                    tree.iter()
+                } else {
+                    tree.with_prefix(prefix)
+                }
+            }),
+            // The first part that is asked for meets the same error.
+            Err(_) => None,
+        };
+        Scan {
+            here,
+            there: Parts {
+                prefix: prefix.to_vec(),
+                keys,
+                ready: VecDeque::new(),
+                last: None,
+                more: true,
+            },
+            records: self.clone(),
+        }
     }
 
-    /// Walks all records; sled has no stored count.
-    pub(crate) fn len(&self) -> usize {
-        self.tree.len()
+    /// Walks all records; there is no stored count.
+    pub(crate) fn len(&self) -> Result<usize> {
+        let mut count = 0;
+        for record in self.scan(b"", true) {
+            record?;
+            count += 1;
+        }
+        Ok(count)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tree.is_empty()
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        Ok(self.scan(b"", true).next().transpose()?.is_none())
     }
 
     pub(crate) fn clear(&self) -> Result<()> {
-        self.tree.clear().map_err(|error| map(&self.path, error))
+        let held = self.home.held()?;
+        held.written();
+        held.tree(&self.name)?.clear()
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.home.dir
+    }
+
+    /// Whether another process has the store open.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self.home.link(), Link::There(_))
+    }
+
+    /// Makes sure that this process has the store open.
+    pub(crate) fn is_here(&self) -> Result<()> {
+        self.home.held().map(drop)
+    }
+}
+
+fn truth(answer: Answer) -> Option<bool> {
+    match answer {
+        Answer::Truth(truth) => Some(truth),
+        _ => None,
+    }
+}
+
+/// Goes through records; through those of another process part by part, so that records that
+/// are written meanwhile may or may not be among them.
+pub(crate) struct Scan {
+    here: Option<Walk>,
+    there: Parts,
+    records: Records,
+}
+
+struct Parts {
+    prefix: Vec<u8>,
+    keys: bool,
+    ready: VecDeque<Record>,
+    last: Option<Vec<u8>>,
+    more: bool,
+}
+
+impl Scan {
+    fn next_part(&mut self) -> Result<()> {
+        let parts = &self.there;
+        let request = || Request::Scan {
+            tree: self.records.tree_name(),
+            prefix: parts.prefix.clone(),
+            after: parts.last.clone(),
+            keys: parts.keys,
+        };
+        // The holder may be gone by now, and the rest be read here.
+        let here = |tree: &Tree| {
+            let rest: Result<Vec<Record>> = match &parts.last {
+                None => tree.with_prefix(&parts.prefix).collect(),
+                Some(last) => tree.after(&parts.prefix, last).collect(),
+            };
+            rest.map(|records| (records, false))
+        };
+        let there = |answer| match answer {
+            Answer::Records(records, more) => Some((records, more)),
+            _ => None,
+        };
+        let (records, more) = self.records.ask(&here, &request, &there)?;
+        self.there.more = more && !records.is_empty();
+        if let Some((key, _)) = records.last() {
+            self.there.last = Some(key.clone());
+        }
+        self.there.ready = records.into();
+        Ok(())
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Result<Record>> {
+        if let Some(walk) = &mut self.here {
+            return walk.next();
+        }
+        if self.there.ready.is_empty()
+            && self.there.more
+            && let Err(error) = self.next_part()
+        {
+            self.there.more = false;
+            return Some(Err(error));
+        }
+        self.there.ready.pop_front().map(Ok)
     }
 }
 
 /// Changes to one tree.
 #[derive(Default)]
-pub(crate) struct Batch(sled::Batch);
+pub(crate) struct Batch(Vec<Change>);
 
 impl Batch {
     pub(crate) fn insert(&mut self, key: &[u8], value: Vec<u8>) {
-        self.0.insert(key, value);
+        self.0.push((key.to_vec(), Some(value)));
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.0.remove(key);
+        self.0.push((key.to_vec(), None));
     }
 }
 
 /// Applies the changes to their trees, all of them or none, over a crash too.
 pub(crate) fn commit(parts: &[(&Records, Batch)]) -> Result<()> {
-    let trees: Vec<sled::Tree> = parts
-        .iter()
-        .map(|(records, _)| records.tree.clone())
-        .collect();
-    let done = trees.as_slice().transaction(|views| {
-        for (view, (_, batch)) in views.iter().zip(parts) {
-            view.apply_batch(&batch.0)?;
+    let Some((first, batch)) = parts.first() else {
+        return Ok(());
+    };
+    let mut trees = Vec::with_capacity(parts.len());
+    for (records, batch) in parts {
+        if let Some(tree) = records.here()? {
+            trees.push((tree, batch.0.as_slice()));
         }
-        Ok(())
-    });
-    done.map_err(|error: TransactionError<()>| {
-        let path = parts
-            .first()
-            .map_or(Path::new(""), |(records, _)| records.path());
-        match error {
-            TransactionError::Storage(error) => map(path, error),
-            TransactionError::Abort(()) => Error::Storage {
-                path: path.to_path_buf(),
-                source: std::io::Error::other("a transaction was aborted"),
-            },
-        }
-    })
-}
-
-fn opening_error(path: &Path, error: sled::Error) -> Error {
-    match &error {
-        // sled wraps the system's WouldBlock into text (config.rs, `try_lock`).
-        sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => Error::Locked {
-            path: path.to_path_buf(),
-        },
-        // A log or a snapshot that ends too early.
-        sled::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            corrupt(path, "its log ends too early")
-        }
-        _ => map(path, error),
     }
-}
-
-fn map(path: &Path, error: sled::Error) -> Error {
-    match error {
-        sled::Error::Corruption { at, .. } => match at {
-            Some(at) => corrupt(
-                path,
-                &format!("bytes at {at} of its log are not what was written"),
-            ),
-            None => corrupt(path, "its log is not what was written"),
-        },
-        sled::Error::Io(source) => Error::Storage {
-            path: path.to_path_buf(),
-            source,
-        },
-        sled::Error::ReportableBug(what) | sled::Error::Unsupported(what) => corrupt(path, &what),
-        other => Error::Storage {
-            path: path.to_path_buf(),
-            source: std::io::Error::other(other),
-        },
+    if trees.len() == parts.len() {
+        first.home.held()?.written();
+        return local::commit(&trees);
     }
-}
-
-fn corrupt(path: &Path, what: &str) -> Error {
-    Error::Corrupt {
-        path: PathBuf::from(path),
-        what: what.to_owned(),
+    if parts.len() > 1 {
+        return Err(first.home.held().err().unwrap_or(Error::Locked {
+            path: first.path().to_path_buf(),
+            holder: None,
+        }));
     }
+    let request = || Request::Write {
+        tree: first.tree_name(),
+        changes: batch.0.clone(),
+    };
+    let here = |tree: &Tree| {
+        first.home.held()?.written();
+        local::commit(&[(tree, &batch.0)]).map(|()| true)
+    };
+    first.ask(&here, &request, &truth).map(drop)
 }

@@ -43,6 +43,15 @@ impl Table {
         commit(&[(&self.records, batch)])
     }
 
+    /// Sets (or with `None` removes) the value of `key` if it is `old` now. Returns whether it was.
+    /// Another process may write to a table, too, so this is how to change what one has read.
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn swap(&self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
+        self.records.swap(key, old, new)
+    }
+
     /// Removes `key`. Returns whether it had a value.
     ///
     /// # Errors
@@ -66,19 +75,25 @@ impl Table {
     }
 
     /// How many records there are. Walks all of them.
-    pub fn len(&self) -> usize {
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn len(&self) -> Result<usize> {
         self.records.len()
     }
 
     /// Whether there are no records.
-    pub fn is_empty(&self) -> bool {
+    ///
+    /// # Errors
+    /// See [`Table::get`].
+    pub fn is_empty(&self) -> Result<bool> {
         self.records.is_empty()
     }
 
     /// Removes all records.
     ///
     /// # Errors
-    /// See [`Table::get`].
+    /// [`crate::Error::Held`] if another process has the store open; see also [`Table::get`].
     pub fn clear(&self) -> Result<()> {
         self.records.clear()
     }

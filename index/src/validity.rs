@@ -45,7 +45,7 @@ impl Index {
                 }
             }
         }
-        let stored = self.space.count_vectors() as u64;
+        let stored = self.space.count_vectors()? as u64;
         let counts = [self.space.state()?, self.state, state];
         if counts.iter().any(|&counted| counted != state) || stored != state.vectors {
             return wrong(format!(

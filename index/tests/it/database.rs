@@ -96,10 +96,17 @@ fn a_table_is_an_ordered_map_that_stays() {
     let records: Vec<_> = table.iter().map(|item| item.expect("read")).collect();
     let want = [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")];
     assert_eq!(records, want.map(|(k, v)| (k.to_vec(), v.to_vec())));
-    assert_eq!(table.len(), 3);
+    assert_eq!(table.len().expect("counted"), 3);
     table.clear().expect("cleared");
-    assert!(table.is_empty());
-    assert_eq!(database.table("other").expect("there").len(), 1);
+    assert!(table.is_empty().expect("counted"));
+    assert_eq!(
+        database
+            .table("other")
+            .expect("there")
+            .len()
+            .expect("counted"),
+        1
+    );
     assert!(database.size_on_disk().expect("known") > 0);
 }
 

@@ -1,5 +1,5 @@
-//! A store that an earlier version wrote opens for ever. `tests/data/v1` holds one of format 1;
-//! what is in it is written down here, and `SOUNDSEEK_WRITE_FORMAT_FIXTURE=DIR cargo test format`
+//! A store that an earlier version wrote opens for ever. `tests/data/v1` holds one of format 1, and so
+//! on; what is in all of them is written down here, and `SOUNDSEEK_WRITE_FORMAT_FIXTURE=DIR cargo test format`
 //! writes one of the current format (a new folder beside the old ones, when the format changes).
 
 use std::path::Path;
@@ -49,30 +49,8 @@ fn write(dir: &Path) {
         .expect("stored");
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for item in std::fs::read_dir(from).expect("listed").flatten() {
-        let target = to.join(item.file_name());
-        if item.path().is_dir() {
-            copy(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).expect("copied");
-        }
-    }
-}
-
-#[test]
-fn a_store_of_format_1_opens() {
-    if let Some(dir) = std::env::var_os("SOUNDSEEK_WRITE_FORMAT_FIXTURE") {
-        write(Path::new(&dir));
-    }
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1"),
-        dir.path(),
-    );
-
-    let database = Database::open_existing(dir.path()).expect("opened");
+fn check(dir: &Path) {
+    let database = Database::open_existing(dir).expect("opened");
     let mut index = database.open_space(&config()).expect("opened");
     assert!(index.keys().eq(contents().iter().map(|(key, ..)| *key)));
     for (key, payload, vectors) in contents() {
@@ -101,4 +79,40 @@ fn a_store_of_format_1_opens() {
         );
         index.assert_valid().expect("valid");
     }
+}
+
+fn fixture(format: u32) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    support::copy(&data.join(format!("v{format}")), dir.path());
+    dir
+}
+
+#[test]
+fn a_store_of_every_format_opens() {
+    if let Some(dir) = std::env::var_os("SOUNDSEEK_WRITE_FORMAT_FIXTURE") {
+        write(Path::new(&dir));
+    }
+    for format in [1, 2] {
+        let dir = fixture(format);
+        check(dir.path());
+        // And again, as what it is now.
+        check(dir.path());
+    }
+}
+
+#[test]
+fn a_migration_that_was_cut_off_is_done_again() {
+    // Before the new store was whole: what there is of it is nothing.
+    let dir = fixture(1);
+    std::fs::create_dir(dir.path().join("new.1")).expect("made");
+    std::fs::write(dir.path().join("new.1/db"), b"half a log").expect("written");
+    check(dir.path());
+    assert!(!dir.path().join("new.1").exists());
+
+    // After it was put in place: the old store is left over.
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1");
+    support::copy(&old, dir.path());
+    check(dir.path());
+    assert!(!dir.path().join("db").exists());
 }

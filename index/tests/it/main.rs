@@ -4,7 +4,9 @@
 
 mod support;
 
+mod compact;
 mod crash;
+mod damage;
 mod damaged_graph;
 mod database;
 mod duplicates;
@@ -12,3 +14,5 @@ mod format;
 mod model;
 mod recall;
 mod refusals;
+#[cfg(unix)]
+mod shared;

@@ -30,12 +30,13 @@ fn a_folder_without_a_store_is_missing_and_stays_untouched() {
 }
 
 #[test]
-fn a_second_opener_is_told() {
+fn a_store_that_nobody_serves_is_locked() {
     let dir = folder();
-    let _first = Database::open(dir.path()).expect("opened");
+    drop(Database::open(dir.path()).expect("opened"));
+    let _other = support::raw_store(dir.path());
     assert_eq!(
         text(Database::open(dir.path()), dir.path()),
-        "the index in DIR is open in another program; close that one and try again"
+        "the index in DIR is open in another program; end that one and try again"
     );
 }
 
@@ -46,14 +47,13 @@ fn a_store_of_a_newer_format_is_refused() {
     {
         let store = support::raw_store(dir.path());
         let about = store.open_tree("database").expect("opened");
-        about
-            .insert("format", &2u32.to_le_bytes())
-            .expect("written");
+        let number = support::frame("database", b"format", &3u32.to_le_bytes());
+        about.insert("format", number).expect("written");
     }
     assert_eq!(
         text(Database::open(dir.path()), dir.path()),
-        "the index in DIR has format 2, and this version reads format 1; \
-         use the version that wrote it, or move the folder aside and build the index again"
+        "the index in DIR has format 3, and this version reads format 2; \
+         use the version that wrote it, or a newer one, or another folder"
     );
 }
 
@@ -192,51 +192,44 @@ fn a_damaged_vector_is_named_by_its_key() {
         {
             let store = support::raw_store(dir.path());
             let vectors = store.open_tree("space.0.vectors").expect("opened");
-            vectors.insert(0u64.to_be_bytes(), bytes).expect("written");
+            let key = 0u64.to_be_bytes();
+            let record = support::frame("space.0.vectors", &key, bytes);
+            vectors.insert(key, record).expect("written");
         }
         let database = Database::open(dir.path()).expect("opened");
         assert_eq!(
             text(database.open_space(&support::config(2)), dir.path()),
             format!(
                 "the index in DIR is damaged: a vector of entry \"kick\\xff.wav\" {what}; \
-                 move the folder aside and build the index again"
+                 `soundseek repair` keeps all that is whole"
             )
         );
     }
 }
 
 #[test]
-fn a_log_that_is_not_one_is_damaged_and_not_a_crash() {
-    let dir = folder();
-    drop(support_store(dir.path()));
-    // sled writes its snapshot when it opens a log that it finds.
-    drop(Database::open(dir.path()).expect("opened"));
-    let files = std::fs::read_dir(dir.path()).expect("listed").flatten();
-    let snapshots = files.filter(|file| file.file_name().to_string_lossy().starts_with("snap."));
-    let emptied = snapshots
-        .map(|file| std::fs::write(file.path(), b"").expect("emptied"))
-        .count();
-    assert_eq!(emptied, 1);
-    let message = text(Database::open(dir.path()), dir.path());
-    assert!(
-        message.starts_with("the index in DIR is damaged: its log "),
-        "{message}"
-    );
-    assert!(
-        message.ends_with("; move the folder aside and build the index again"),
-        "{message}"
-    );
-}
-
-fn support_store(dir: &Path) -> Database {
-    let database = Database::open(dir).expect("opened");
-    let mut index = database.create_or_open(&support::config(4)).expect("made");
-    let vector = support::random_vector(&mut support::rng(1), 4);
+fn a_record_with_a_wrong_byte_is_named() {
+    let (dir, database, mut index) = support::fresh(&support::config(2));
+    let vector = support::random_vector(&mut support::rng(1), 2);
     index
-        .upsert(b"a", b"", std::slice::from_ref(&vector))
+        .upsert(b"kick.wav", b"payload", std::slice::from_ref(&vector))
         .expect("stored");
-    database.flush().expect("flushed");
-    database
+    drop((index, database));
+    {
+        let store = support::raw_store(dir.path());
+        let entries = store.open_tree("space.0.entries").expect("opened");
+        let record = entries.get("kick.wav").expect("read").expect("there");
+        let mut record = record.to_vec();
+        let last = record.len() - 1;
+        record[last] ^= 1;
+        entries.insert("kick.wav", record).expect("written");
+    }
+    let database = Database::open(dir.path()).expect("opened");
+    assert_eq!(
+        text(database.open_space(&support::config(2)), dir.path()),
+        "the index in DIR is damaged: the record of \"kick.wav\" in space.0.entries is not what was \
+         written; `soundseek repair` keeps all that is whole"
+    );
 }
 
 #[test]

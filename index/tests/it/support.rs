@@ -27,15 +27,47 @@ pub fn fresh(config: &Config) -> (TempDir, Database, Index) {
     (dir, database, index)
 }
 
-/// The store below the index, to damage it. Other tests start processes, each of which shares the lock
-/// of a store that was just closed until it runs its own program.
+/// The store below the index, to damage it as nothing but a program could: the seal is broken. Other
+/// tests start processes, each of which shares the lock of a store that was just closed until it runs
+/// its own program.
 pub fn raw_store(dir: &Path) -> sled::Db {
+    let store = dir.join("store.1");
+    let _ = std::fs::remove_file(store.join("seal"));
     loop {
-        match sled::open(dir) {
+        match sled::open(&store) {
             Err(error) if error.to_string().contains("could not acquire lock") => {
                 std::thread::yield_now();
             }
             opened => return opened.expect("opened"),
+        }
+    }
+}
+
+/// A record's frame, by its description in `frame.rs`.
+pub fn frame(tree: &str, key: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut covered = 1u64.to_le_bytes().to_vec();
+    covered.push(0);
+    covered.push(tree.len() as u8);
+    covered.extend((key.len() as u32).to_le_bytes());
+    covered.extend((value.len() as u32).to_le_bytes());
+    covered.extend(tree.as_bytes());
+    covered.extend(key);
+    covered.extend(value);
+    let mut frame = b"\xf5sk2".to_vec();
+    frame.extend(crc32fast::hash(&covered).to_le_bytes());
+    frame.extend(covered);
+    frame
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for item in std::fs::read_dir(from).expect("listed").flatten() {
+        let target = to.join(item.file_name());
+        if item.path().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).expect("copied");
         }
     }
 }
