@@ -18,14 +18,16 @@ mod place;
 mod record;
 mod relink;
 mod settings;
+mod upkeep;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use soundseek_index::{Config, Database, Index, Space, SpaceSummary, Table};
+use soundseek_index::{Config, Database, Holder, Index, Space, SpaceSummary, Table};
 
 use crate::embed::Embedder;
 pub use cache::Cache;
@@ -39,6 +41,7 @@ pub use marks::{Marks, Tag, TagError};
 pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
 use record::{parse_record, path_from_bytes, path_to_bytes};
 pub use relink::Relinked;
+pub use upkeep::{Compacted, Repaired};
 
 /// An opened library.
 pub struct Library {
@@ -62,6 +65,8 @@ pub struct Library {
     labels: LabelStore,
     /// Held while a file's record is written, so that it never differs from the store.
     catalog: RwLock<Option<Catalog>>,
+    /// What [`Library::catch_up`] has seen of other processes' changes.
+    seen: AtomicU64,
 }
 
 impl Library {
@@ -69,7 +74,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be made or written, another program holds it, or it is damaged.
+    /// When the folder cannot be made or written, it is damaged, or another program has it open and does
+    /// not let this one read along.
     pub fn open(directory: &Path) -> Result<Library> {
         Library::with_database(directory, Database::open(directory)?)
     }
@@ -106,8 +112,45 @@ impl Library {
             marked: Marked::open(database.table("marks")?)?,
             labels: LabelStore::new(database.table("label sets")?, database.table("labels")?),
             catalog: RwLock::default(),
+            seen: AtomicU64::new(database.changes_by_others()?),
             database,
         })
+    }
+
+    /// The process that has the library open, if it is another one. Everything can be read then, and
+    /// marks can be set; whatever else writes is refused.
+    pub fn holder(&self) -> Option<Holder> {
+        self.database.holder()
+    }
+
+    /// Makes this process the one that has the library open, waiting for half a second if another has.
+    /// To be called before files, roots or vectors are changed.
+    ///
+    /// # Errors
+    ///
+    /// When another process keeps it; the text names that one.
+    pub fn claim(&self) -> Result<()> {
+        Ok(self.database.claim()?)
+    }
+
+    /// Takes in what another process has written since the library was opened, or since this was
+    /// called last; true when there was something.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged, or the process that has it is gone and it cannot be opened here.
+    pub fn catch_up(&self, index: &RwLock<Index>) -> Result<bool> {
+        let now = self.database.changes_by_others()?;
+        if self.seen.swap(now, Ordering::AcqRel) == now {
+            return Ok(false);
+        }
+        self.marked.reload()?;
+        self.reload_catalog()?;
+        let mut index = index
+            .write()
+            .expect("no thread panics while it writes the index");
+        index.refresh()?;
+        Ok(true)
     }
 
     /// The library's folder.
@@ -137,8 +180,9 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When the model fails its self-test, or the store is damaged.
+    /// When another process has the library open, the model fails its self-test, or the store is damaged.
     pub fn index_for_writing(&self, embedder: &Embedder) -> Result<Index> {
+        self.claim()?;
         let config = embedder.index_config()?;
         if !self
             .spaces()?
@@ -230,8 +274,12 @@ impl Library {
     }
 
     /// How many files are known.
-    pub fn file_count(&self) -> usize {
-        self.files.len()
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn file_count(&self) -> Result<usize> {
+        Ok(self.files.len()?)
     }
 
     /// True when a file is known at or below a path.
@@ -343,17 +391,16 @@ impl Library {
     /// # Errors
     ///
     /// As [`Library::sweep`].
-    pub fn sweep_closed(&self) -> Result<()> {
+    pub fn sweep_closed(&self) -> Result<usize> {
+        let mut swept = 0;
         for held in self.spaces()? {
             let config = Config::new(held.space, held.dimension);
             match self.database.open_space(&config) {
                 Err(soundseek_index::Error::SpaceOpen { .. }) => {}
-                opened => {
-                    self.sweep(&RwLock::new(opened?))?;
-                }
+                opened => swept += self.sweep(&RwLock::new(opened?))?,
             }
         }
-        Ok(())
+        Ok(swept)
     }
 
     /// Remembers that a file could not be indexed, and why.
@@ -457,8 +504,9 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// When another process has the library open, or the disk refuses.
     pub fn remove_tree(&self, top: &Path) -> Result<usize> {
+        self.claim()?;
         for root in self.roots()?.iter().filter(|root| root.starts_with(top)) {
             self.remove_root(root)?;
         }

@@ -121,6 +121,16 @@ pub enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Write the library anew, without what is no longer used
+    ///
+    /// It gives back the space of what was removed or indexed again, and forgets the vectors of sounds that
+    /// no file has any more. Stopped half-way, it has changed nothing.
+    Compact,
+    /// Get everything that is whole out of a damaged library
+    ///
+    /// Writes a new library out of it, puts that in its place, and keeps the damaged one beside it. What
+    /// could not be read is listed; the next `soundseek index` reads those files again.
+    Repair,
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -6,16 +6,19 @@
 mod args;
 mod captions;
 mod clip;
+mod compact;
 mod demo;
 mod embed;
 mod index;
 mod model;
 mod progress;
+mod repair;
 mod search;
 mod status;
 mod tag;
 mod tui;
 
+use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +57,7 @@ impl From<Outcome> for ExitCode {
 /// Parses the command line and does what it says.
 pub fn run() -> Result<Outcome> {
     let line = parse();
+    soundseek_index::introduce(&doing());
     let Some(command) = &line.command else {
         return tui::tui(&line.common, &line.tui);
     };
@@ -85,6 +89,16 @@ fn parse() -> CommandLine {
     })
 }
 
+/// What this process is doing, for others that want the library: the program and its command.
+fn doing() -> String {
+    let commands = CommandLine::command();
+    let named = |word: &OsString| commands.find_subcommand(word).is_some();
+    let command = std::env::args_os().skip(1).find(named);
+    let words = ["soundseek".into(), command.unwrap_or_default()];
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    words.join(" ").trim_end().to_owned()
+}
+
 fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<Outcome> {
     match command {
         Command::Index(args) => index::index(common, args, out),
@@ -99,6 +113,8 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
         Command::Remove { path } => status::remove(common, path, out),
         Command::Relink { old, new } => status::relink(common, old, new, out),
         Command::Model { command } => model::model(common, command, out),
+        Command::Compact => compact::compact(common, out),
+        Command::Repair => repair::repair(common, out),
         Command::Completions { shell } => {
             // The generator takes a reader that has seen enough for a bug, and panics.
             let mut script = Vec::new();

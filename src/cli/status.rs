@@ -34,11 +34,14 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         .sum::<f64>()
         / 3600.0;
     let directory = printable_path(library.directory());
-    writeln!(
-        out,
-        "library  {directory} ({})",
-        HumanBytes(library.size_on_disk()?)
-    )?;
+    let bytes = library.size_on_disk()?;
+    writeln!(out, "library  {directory} ({})", HumanBytes(bytes))?;
+    if let Some(holder) = library.holder() {
+        writeln!(out, "open in  {}", printable(&holder.to_string()))?;
+    }
+    if library.is_loose()? {
+        writeln!(out, "         `soundseek compact` gives unused space back")?;
+    }
     writeln!(out, "files    {} ({hours:.2} hours of sound)", files.len())?;
     let failed = library.failures()?.len();
     if failed > 0 {
@@ -144,6 +147,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     let mut object = json!({
         "schema": json::SCHEMA,
         "bytes": library.size_on_disk()?,
+        "vector_bytes": library.vector_bytes()?,
         "files": files.len(),
         "model": model.as_deref().unwrap_or("builtin".as_ref()).to_string_lossy(),
         "windows": spaces.iter().map(|held| held.vectors).sum::<u64>(),

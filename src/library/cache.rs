@@ -17,6 +17,8 @@ pub struct Cache {
     /// Number of a slot to the content in it, and [`NEXT`] to a number.
     slots: Table,
     capacity: u32,
+    /// Another process has the library, and keeps the order of the slots.
+    follows: bool,
 }
 
 impl Library {
@@ -30,6 +32,7 @@ impl Library {
             entries: self.database.table(name)?,
             slots: self.database.table(&format!("{name} slots"))?,
             capacity,
+            follows: self.database.holder().is_some(),
         })
     }
 }
@@ -45,12 +48,15 @@ impl Cache {
     }
 
     /// Keeps bytes for a content, in place of what it had and, when the cache is full, of the oldest
-    /// entry.
+    /// entry. Only the process that has the library open keeps anything.
     ///
     /// # Errors
     ///
     /// When the disk refuses.
     pub fn put(&self, content: &ContentHash, bytes: &[u8]) -> Result<()> {
+        if self.follows {
+            return Ok(());
+        }
         if self.entries.insert(content, bytes)? {
             return Ok(());
         }

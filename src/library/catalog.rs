@@ -176,14 +176,27 @@ impl Library {
         }
         let mut held = self.catalog_for_writing();
         if held.is_none() {
-            let mut catalog = Catalog::default();
-            for file in self.files_where(|_| true) {
-                let (path, record) = file?;
-                catalog.put(&path, &record);
-            }
-            *held = Some(catalog);
+            *held = Some(self.read_catalog()?);
         }
         Ok(())
+    }
+
+    /// Takes in what another process has changed, if the catalogue is loaded.
+    pub(super) fn reload_catalog(&self) -> Result<()> {
+        let mut held = self.catalog_for_writing();
+        if held.is_some() {
+            *held = Some(self.read_catalog()?);
+        }
+        Ok(())
+    }
+
+    fn read_catalog(&self) -> Result<Catalog> {
+        let mut catalog = Catalog::default();
+        for file in self.files_where(|_| true) {
+            let (path, record) = file?;
+            catalog.put(&path, &record);
+        }
+        Ok(catalog)
     }
 
     pub(super) fn catalog(&self) -> RwLockReadGuard<'_, Option<Catalog>> {

@@ -21,6 +21,8 @@ use crate::display::printable;
 /// The most characters of a tag: it has to fit into a row.
 const LONGEST_TAG: usize = 40;
 
+const DAMAGED: &str = "the library's marks of a sound (favourite, tags) cannot be read";
+
 /// A free tag: lower case, words with single spaces between them, nothing that separates tags.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -113,17 +115,15 @@ pub(super) struct Marked {
 
 impl Marked {
     pub(super) fn open(table: Table) -> Result<Marked> {
-        let mut held = HashMap::default();
-        for item in table.iter() {
-            let (key, value) = item?;
-            let damaged = "the library's marks of a sound (favourite, tags) cannot be read";
-            let content: ContentHash = key.try_into().ok().context(damaged)?;
-            held.insert(content, serde_json::from_slice(&value).context(damaged)?);
-        }
-        Ok(Marked {
-            table,
-            held: RwLock::new(held),
-        })
+        let held = RwLock::new(read_all(&table)?);
+        Ok(Marked { table, held })
+    }
+
+    /// Takes in what another process has changed.
+    pub(super) fn reload(&self) -> Result<()> {
+        let mut held = self.held.write().expect("no thread panics while it marks");
+        *held = read_all(&self.table)?;
+        Ok(())
     }
 
     fn read<T>(&self, look: impl FnOnce(&HeldMarks) -> T) -> T {
@@ -134,23 +134,48 @@ impl Marked {
         let mut held = self.held.write().expect("no thread panics while it marks");
         let mut changed = 0;
         for content in contents {
-            let before = held.get(content).cloned().unwrap_or_default();
-            let mut after = before.clone();
-            change(&mut after);
-            if after == before {
-                continue;
-            }
+            // Another process may mark the same sound, so what is stored counts, not what is held.
+            let after = loop {
+                let stored = self.table.get(content)?;
+                let before: Marks = match &stored {
+                    Some(bytes) => serde_json::from_slice(bytes).context(DAMAGED)?,
+                    None => Marks::default(),
+                };
+                let mut after = before.clone();
+                change(&mut after);
+                if after == before {
+                    break after;
+                }
+                let new = match after.is_empty() {
+                    true => None,
+                    false => Some(serde_json::to_vec(&after)?),
+                };
+                if self
+                    .table
+                    .swap(content, stored.as_deref(), new.as_deref())?
+                {
+                    changed += 1;
+                    break after;
+                }
+            };
             if after.is_empty() {
-                self.table.remove(content)?;
                 held.remove(content);
             } else {
-                self.table.insert(content, &serde_json::to_vec(&after)?)?;
                 held.insert(*content, after);
             }
-            changed += 1;
         }
         Ok(changed)
     }
+}
+
+fn read_all(table: &Table) -> Result<HeldMarks> {
+    let mut held = HeldMarks::default();
+    for item in table.iter() {
+        let (key, value) = item?;
+        let content: ContentHash = key.try_into().ok().context(DAMAGED)?;
+        held.insert(content, serde_json::from_slice(&value).context(DAMAGED)?);
+    }
+    Ok(held)
 }
 
 impl Library {

@@ -28,9 +28,10 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When the two are the same, the library knows nothing below `old`, nothing is at `new`, or the
-    /// disk refuses. Nothing has changed then, but for what the disk took before it refused.
+    /// When the two are the same, the library knows nothing below `old`, nothing is at `new`, another
+    /// process has the library open, or the disk refuses. Nothing has changed then, but for what the disk took before it refused.
     pub fn relink(&self, old: &Path, new: &Path) -> Result<Relinked> {
+        self.claim()?;
         ensure!(
             old != new,
             "{} is both the old and the new place: name where the files were, then where they are",

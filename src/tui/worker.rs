@@ -14,8 +14,9 @@ mod slot;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use soundseek_index::Index;
@@ -152,18 +153,29 @@ struct Engine {
     index: RwLock<Index>,
     embedder: Embedder,
     clips: Clips,
+    /// When other processes' changes were taken in last.
+    caught_up: Mutex<Instant>,
 }
+
+/// How often other processes' changes are taken in at most: it reads the index anew.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
 
 impl Engine {
     fn open(library: Arc<Library>, load_model: LoadModel) -> Result<Engine> {
         let embedder = load_model()?;
-        let index = RwLock::new(library.index_for_writing(&embedder)?);
+        // Another process may have the library open: then it is searched, and that one indexes.
+        let opened = match library.index_for_writing(&embedder) {
+            Err(_) if library.holder().is_some() => library.index_for_search(&embedder)?,
+            opened => opened?,
+        };
+        let index = RwLock::new(opened);
         library.load_catalog()?;
         let engine = Engine {
             library,
             index,
             embedder,
             clips: Clips::default(),
+            caught_up: Mutex::new(Instant::now()),
         };
         engine.prepare_graph();
         Ok(engine)
@@ -181,10 +193,23 @@ impl Engine {
             .prepare_graph();
     }
 
+    /// Takes in what another process has indexed or marked, now and then.
+    fn catch_up(&self) -> Result<()> {
+        let mut last = self
+            .caught_up
+            .lock()
+            .expect("no thread panics while it catches up");
+        if last.elapsed() >= CATCH_UP_EVERY {
+            self.library.catch_up(&self.index)?;
+            *last = Instant::now();
+        }
+        Ok(())
+    }
+
     fn facts(&self) -> Result<LibraryFacts> {
         let failures = self.library.failures()?.into_iter();
         Ok(LibraryFacts {
-            files: self.library.file_count(),
+            files: self.library.file_count()?,
             roots: self.library.roots()?,
             failed: failures
                 .map(|(path, failure)| Failed {

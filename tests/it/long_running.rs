@@ -159,7 +159,7 @@ fn the_catalogue_follows_what_is_written_forgotten_moved_and_removed() {
             );
         }
         let counted = library.facets(&Filters::default(), None).expect("counted");
-        assert_eq!(counted.files, library.file_count());
+        assert_eq!(counted.files, library.file_count().expect("counted"));
     };
     for n in 0..100 {
         let paths: Vec<PathBuf> = library.files().expect("readable").into_keys().collect();

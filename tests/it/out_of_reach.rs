@@ -32,7 +32,7 @@ fn a_hidden_folder_that_is_named_stays_at_the_next_refresh() {
             stdout(&output)
         );
     }
-    assert_eq!(studio.library().file_count(), 3);
+    assert_eq!(studio.library().file_count().expect("counted"), 3);
 }
 
 #[test]

@@ -150,6 +150,7 @@ impl Indexer {
         self.control.resume();
         answer(Response::Indexing(Progress::of(IndexingState::Scanning)));
         let library = &engine.library;
+        library.claim()?;
         let named = roots.iter().map(|root| {
             let root = from_home(root);
             std::fs::metadata(&root)

@@ -37,6 +37,7 @@ pub fn serve(engine: &Engine, requests: &Slot<Request>, answer: &Answer) {
 }
 
 fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
+    engine.catch_up()?;
     if request.parts.is_empty() {
         return browse(engine, request);
     }
