@@ -14,7 +14,7 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use anyhow::Result;
 
 use super::facets::{Facets, Level, Tally};
-use super::filters::{Filters, extension_of};
+use super::filters::{Filters, Passing, extension_of};
 use super::labelled::HeldLabels;
 use super::marks::{Contents, HeldMarks};
 use super::{ContentHash, FileRecord, Library};
@@ -94,25 +94,40 @@ impl Catalog {
         new
     }
 
-    /// Whatever the marks are.
+    /// Whatever the marks and labels are.
     pub(super) fn passing_contents(&self, filters: &Filters) -> Contents {
-        let mut passing = Contents::default();
-        for (folder, files) in &self.folders {
-            let place = Place::of(folder, filters);
-            if matches!(place, Place::Outside) {
-                continue;
-            }
-            let pass = |name: &OsStr, row: &Row| {
+        self.passing(filters)
+            .map(|(_, _, row)| row.content)
+            .collect()
+    }
+
+    /// The first files that pass and have one of the contents, if those are given.
+    fn first_paths(&self, filters: &Filters, contents: Option<&Passing>, n: usize) -> Vec<PathBuf> {
+        let files = self
+            .passing(filters)
+            .filter(|(_, _, row)| contents.is_none_or(|contents| contents.contains(&row.content)));
+        let paths = files.map(|(folder, name, _)| folder.join(name));
+        paths.take(n).collect()
+    }
+
+    /// The files that pass, whatever their marks and labels are: folder, name, and what is known.
+    fn passing<'a>(
+        &'a self,
+        filters: &'a Filters,
+    ) -> impl Iterator<Item = (&'a Path, &'a OsStr, &'a Row)> {
+        let folders = self.folders.iter();
+        let places = folders.map(|(folder, files)| (folder, files, Place::of(folder, filters)));
+        let inside = places.filter(|(_, _, place)| !matches!(place, Place::Outside));
+        inside.flat_map(move |(folder, files, place)| {
+            let files = files.iter().filter(move |(name, row)| {
                 filters.pass_extension(row.extension.as_deref())
                     && filters.pass_length(row.length_s)
                     && filters.pass_age(row.modified_ns)
                     && filters.pass_name(name)
                     && place.holds(name)
-            };
-            let kept = files.iter().filter(|(name, row)| pass(name, row));
-            passing.extend(kept.map(|(_, row)| row.content));
-        }
-        passing
+            });
+            files.map(|(name, row)| (folder.as_path(), name.as_os_str(), row))
+        })
     }
 
     /// Counts the files of every choice that one facet offers, under the conditions of the others.
@@ -197,6 +212,29 @@ impl Library {
             catalog.put(&path, &record);
         }
         Ok(catalog)
+    }
+
+    /// The first `n` files that pass the filters, folder by folder, each with the files of a folder
+    /// before those of the folders in it. Loads the catalogue.
+    ///
+    /// # Errors
+    ///
+    /// When a record of the library, or the labels, are damaged.
+    pub fn first_files(&self, filters: &Filters, n: usize) -> Result<Vec<(PathBuf, FileRecord)>> {
+        self.load_catalog()?;
+        let contents = self.passing_contents(filters)?;
+        let paths = match &*self.catalog() {
+            Some(catalog) => catalog.first_paths(filters, contents.as_ref(), n),
+            None => vec![],
+        };
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            // One that is dropped meanwhile is not there any more.
+            if let Some(record) = self.file(&path)? {
+                files.push((path, record));
+            }
+        }
+        Ok(files)
     }
 
     pub(super) fn catalog(&self) -> RwLockReadGuard<'_, Option<Catalog>> {

@@ -26,7 +26,7 @@ use super::line::Line;
 use super::offers::Context;
 use super::theme::Theme;
 use super::worker::{
-    DrawRequest, Failed, IndexingState, Labels, LibraryFacts, MatchRequest, Progress, Request,
+    AllMarks, DrawRequest, Failed, IndexingState, LibraryFacts, MatchRequest, Progress, Request,
     Response, Subject, Task,
 };
 use crate::display::printable_path;
@@ -182,7 +182,7 @@ pub struct App {
     /// The sounds that are marked.
     pub marked: Marked,
     /// What a person has put on sounds for good: favourites and tags.
-    pub labels: Labels,
+    pub marks: AllMarks,
     /// What there is around the program.
     pub around: Surroundings,
     /// The row of the menu that keys go to.
@@ -238,7 +238,7 @@ impl App {
             spectrogram: false,
             pressed: None,
             marked: Marked::default(),
-            labels: Labels::default(),
+            marks: AllMarks::default(),
             around: Surroundings::default(),
             menu: 0,
             last_folder: String::new(),
@@ -642,7 +642,7 @@ fn hear(app: &mut App, response: Response) -> Vec<Command> {
         Response::Charting(share) => app.charting.progress = Some(share),
         Response::Chart(chart) => charting::take(app, chart),
         Response::Playback(event) => hearing::hear(app, event),
-        Response::Labels(labels) => return acting::take_labels(app, labels),
+        Response::Marks(marks) => return acting::take_marks(app, marks),
         Response::Acted(outcome) => acting::take_outcome(app, outcome),
         Response::Indexing(progress) => return hear_progress(app, progress),
     }

@@ -30,7 +30,7 @@ use crate::search::{Clips, CurvePoint, Hit, Part, Searcher};
 use crate::tui::app::Narrowing;
 
 use acting::Actor;
-pub use acting::{Deed, Labels, Outcome, Subject, Task};
+pub use acting::{AllMarks, Deed, Outcome, Subject, Task};
 pub use charting::Chart;
 use indexing::Indexer;
 pub use indexing::{Failed, IndexingState, Progress};
@@ -120,7 +120,7 @@ pub enum Response {
     /// The player has something to tell.
     Playback(PlaybackEvent),
     /// All favourites and tags there are.
-    Labels(Labels),
+    Marks(AllMarks),
     /// What came of something that was to be done with sounds.
     Acted(Outcome),
     /// How far indexing is.

@@ -10,7 +10,7 @@ use soundseek::export::{Desktop, Placing};
 use soundseek::library::{Facets, Library, Marks, Tag};
 use soundseek::model::{Checkpoint, Device};
 use soundseek::search::Hit;
-use soundseek::tui::worker::{Deed, Labels, Outcome, Request, Response, Subject, Task, Workers};
+use soundseek::tui::worker::{AllMarks, Deed, Outcome, Request, Response, Subject, Task, Workers};
 use soundseek::tui::{Command, Mode, Narrowing, Surroundings};
 
 use crate::desk::{Desk, hit, hits};
@@ -27,8 +27,8 @@ fn marks(favourite: bool, tags: &[&str]) -> Marks {
     }
 }
 
-/// The labels of the first sounds of [`hits`].
-fn labels(of: &[Marks]) -> Labels {
+/// The marks of the first sounds of [`hits`].
+fn all_marks(of: &[Marks]) -> AllMarks {
     let numbered = of.iter().enumerate();
     numbered
         .map(|(place, marks)| ([place as u8 + 1; 32], marks.clone()))
@@ -261,7 +261,7 @@ fn paths_go_to_the_clipboard_but_none_that_would_do_something_when_pasted() {
 #[test]
 fn favourites_are_made_of_all_unless_all_are() {
     let mut desk = desk();
-    desk.hear(Response::Labels(labels(&[marks(true, &[])])));
+    desk.hear(Response::Marks(all_marks(&[marks(true, &[])])));
     desk.press("*");
     assert_eq!(task(&desk), (Deed::Favourite(false), vec![1]));
     desk.press("m m *");
@@ -273,7 +273,7 @@ fn a_file_that_is_alike_has_the_favourites_and_tags_of_its_own_content() {
     let mut first = hit(1, "kick.wav", 0.9, 1.0);
     first.alike = vec![hit(2, "kick.flac", 0.9, 1.0)];
     let mut desk = Desk::with_results(vec![first]);
-    desk.hear(Response::Labels(labels(&[
+    desk.hear(Response::Marks(all_marks(&[
         marks(true, &["deep"]),
         marks(false, &["lossless"]),
     ])));
@@ -310,7 +310,10 @@ fn the_line_of_tags_is_what_one_sound_has_and_what_several_get() {
         ("m m t", "", " , ", None),
     ] {
         let mut desk = desk();
-        desk.hear(Response::Labels(labels(&[marks(false, &["deep", "drum"])])));
+        desk.hear(Response::Marks(all_marks(&[marks(
+            false,
+            &["deep", "drum"],
+        )])));
         desk.press(keys);
         assert_eq!(desk.app.prompt.text(), line, "{keys}");
         desk.type_text(typed);
@@ -369,8 +372,8 @@ fn known_tags_are_completed() {
         ("xyz", "xyz"),
     ] {
         let mut desk = desk();
-        let known = labels(&[marks(false, &[]), marks(false, &["deep", "drone", "drum"])]);
-        desk.hear(Response::Labels(known));
+        let known = all_marks(&[marks(false, &[]), marks(false, &["deep", "drone", "drum"])]);
+        desk.hear(Response::Marks(known));
         desk.press("t");
         desk.type_text(typed);
         desk.press("tab");
@@ -410,11 +413,11 @@ fn results_filtered_by_tags_follow_when_tags_change() {
     desk.type_text("tag:deep kick");
     desk.answer(hits(3));
     desk.commands.clear();
-    desk.hear(Response::Labels(labels(&[marks(false, &["deep"])])));
+    desk.hear(Response::Marks(all_marks(&[marks(false, &["deep"])])));
     assert_eq!(desk.questions().len(), 1);
     desk.answer(hits(2));
     desk.commands.clear();
-    desk.hear(Response::Labels(labels(&[marks(false, &["deep"])])));
+    desk.hear(Response::Marks(all_marks(&[marks(false, &["deep"])])));
     assert!(desk.questions().is_empty(), "nothing has changed");
 }
 
@@ -445,7 +448,7 @@ fn check(name: &str, desk: &mut Desk) {
 
 fn labelled() -> Desk {
     let mut desk = desk();
-    desk.hear(Response::Labels(labels(&[
+    desk.hear(Response::Marks(all_marks(&[
         marks(true, &["deep"]),
         marks(false, &["big room", "drum", "live", "tape"]),
         marks(true, &[]),
@@ -570,17 +573,17 @@ impl Shop {
         }
     }
 
-    /// What is told of a deed: its line, and the labels as they were told last before that.
-    fn act(&self, deed: Deed, subjects: &[Subject]) -> (Outcome, Labels) {
+    /// What is told of a deed: its line, and the marks as they were told last before that.
+    fn act(&self, deed: Deed, subjects: &[Subject]) -> (Outcome, AllMarks) {
         self.workers.act(Task {
             deed,
             subjects: subjects.to_vec(),
         });
-        let mut labels = Labels::default();
+        let mut marks = AllMarks::default();
         for response in &self.answers {
             match response {
-                Response::Acted(outcome) => return (outcome, labels),
-                Response::Labels(told) => labels = told,
+                Response::Acted(outcome) => return (outcome, marks),
+                Response::Marks(told) => marks = told,
                 _ => {}
             }
         }
@@ -671,16 +674,19 @@ fn the_worker_keeps_favourites_and_tags_and_tells_all_of_them() {
         add: add.iter().map(|text| tag(text)).collect(),
         remove: remove.iter().map(|text| tag(text)).collect(),
     };
-    let told = |labels: Labels| labels.into_values().collect::<Vec<Marks>>();
-    let (outcome, labels) = shop.act(retag(&["drum", "new"], &[]), &subjects);
+    let told = |marks: AllMarks| marks.into_values().collect::<Vec<Marks>>();
+    let (outcome, told_marks) = shop.act(retag(&["drum", "new"], &[]), &subjects);
     assert_eq!(outcome.text, "2 sounds tagged");
-    assert_eq!(told(labels), vec![marks(false, &["drum", "new"]); 2]);
+    assert_eq!(told(told_marks), vec![marks(false, &["drum", "new"]); 2]);
     let (outcome, _) = shop.act(retag(&[], &["new"]), &subjects[..1]);
     assert_eq!(outcome.text, "1 sound tagged");
-    let (outcome, labels) = shop.act(Deed::Favourite(true), &subjects[..1]);
+    let (outcome, told_marks) = shop.act(Deed::Favourite(true), &subjects[..1]);
     assert_eq!(outcome.text, "1 sound is now among the favourites");
     assert_eq!(
-        told(labels).iter().filter(|marks| marks.favourite).count(),
+        told(told_marks)
+            .iter()
+            .filter(|marks| marks.favourite)
+            .count(),
         1
     );
     let Shop {

@@ -13,7 +13,7 @@ use crate::export::{ListFormat, Placing};
 use crate::library::{Marks, Tag};
 use crate::search::Hit;
 use crate::tui::offers::{Context, Offer};
-use crate::tui::worker::{Deed, Labels, Outcome, Subject, Task};
+use crate::tui::worker::{AllMarks, Deed, Outcome, Subject, Task};
 
 /// The most bytes that are put onto the clipboard. Terminals take escape sequences of 100,000 bytes,
 /// of which base64 and the frame leave this (xterm's limit, which others have taken over).
@@ -118,14 +118,14 @@ fn on_subjects(app: &mut App, action: &Action) -> Vec<Command> {
         }
         Action::Tag => {
             let tags = match subjects.as_slice() {
-                [one] => marks_of(&app.labels, &one.hit).tags,
+                [one] => marks_of(&app.marks, &one.hit).tags,
                 _ => BTreeSet::new(),
             };
             let present = tags.iter().map(|tag| format!("{tag}, "));
             return ask(app, Ask::Tags, present.collect(), subjects);
         }
         Action::Favourite => {
-            let is = |subject: &Subject| marks_of(&app.labels, &subject.hit).favourite;
+            let is = |subject: &Subject| marks_of(&app.marks, &subject.hit).favourite;
             Deed::Favourite(!subjects.iter().all(is))
         }
         Action::Reveal => {
@@ -196,12 +196,12 @@ pub fn answer(app: &mut App, asked: Ask) -> Vec<Command> {
 }
 
 /// Takes in all favourites and tags; what is filtered by them is asked for again.
-pub fn take_labels(app: &mut App, labels: Labels) -> Vec<Command> {
-    let changed = app.labels != labels;
-    app.labels = labels;
+pub fn take_marks(app: &mut App, marks: AllMarks) -> Vec<Command> {
+    let changed = app.marks != marks;
+    app.marks = marks;
     let narrowing = &app.query.narrowing;
-    let by_labels = narrowing.favourite || !narrowing.tags.is_empty();
-    if changed && (by_labels || app.filters_open) && !app.is_searching() {
+    let by_marks = narrowing.favourite || !narrowing.tags.is_empty();
+    if changed && (by_marks || app.filters_open) && !app.is_searching() {
         return app.ask_again();
     }
     vec![]
@@ -224,7 +224,7 @@ pub fn completions(app: &App) -> Vec<&Tag> {
     let (before, piece) = typed.rsplit_once(',').unwrap_or(("", typed));
     let piece = piece.trim_start().trim_start_matches('-').to_lowercase();
     let listed: BTreeSet<&str> = before.split(',').map(str::trim).collect();
-    let known: BTreeSet<&Tag> = app.labels.values().flat_map(|marks| &marks.tags).collect();
+    let known: BTreeSet<&Tag> = app.marks.values().flat_map(|marks| &marks.tags).collect();
     let fits = |tag: &&Tag| {
         let text = tag.as_str();
         text.starts_with(&piece) && text != piece && !listed.contains(text)
@@ -278,8 +278,8 @@ fn subjects(app: &App) -> Vec<Subject> {
     hits.map(|hit| subject(hit, matched_span(hit))).collect()
 }
 
-fn marks_of(labels: &Labels, hit: &Hit) -> Marks {
-    labels.get(&hit.record.content).cloned().unwrap_or_default()
+fn marks_of(all: &AllMarks, hit: &Hit) -> Marks {
+    all.get(&hit.record.content).cloned().unwrap_or_default()
 }
 
 /// Of one sound the line has all tags that it is to have; of several those to put on, and with a
@@ -294,7 +294,7 @@ fn retagged(app: &App, subjects: &[Subject], typed: &str) -> Result<Option<Deed>
         tags.insert(Tag::new(text).map_err(|error| error.to_string())?);
     }
     if let [one] = subjects {
-        let present = marks_of(&app.labels, &one.hit).tags;
+        let present = marks_of(&app.marks, &one.hit).tags;
         let dropped = present.difference(&add).cloned();
         remove.extend(dropped.collect::<Vec<_>>());
         add.retain(|tag| !present.contains(tag));

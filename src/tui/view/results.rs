@@ -18,7 +18,7 @@ use crate::tui::fit::{cut_end, cut_middle, cut_start, pad, pad_left, width};
 use crate::tui::offers::Context;
 
 /// How wide favourites and tags are at most in a row.
-const LABELS_WIDTH: usize = 18;
+const MARKS_WIDTH: usize = 18;
 
 /// Draws the line above the list: how many there are, of what.
 pub fn draw_heading(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -136,7 +136,7 @@ impl Columns {
         let taken =
             1 + rank + 1 + number + gap(moment) + gap(length) + gap(format) + gap(alike) + 1;
         let room = cells.saturating_sub(taken);
-        let longest = widest(&|hit| width(&file_name(&hit.path)) + width(&labels_text(app, hit)));
+        let longest = widest(&|hit| width(&file_name(&hit.path)) + width(&marks_text(app, hit)));
         // A folder is worth a third of the room beside a cut name, if it takes as much.
         let folder = widest(&|hit| width(&folder_text(app, &hit.path))).min(room / 3);
         let name = longest.min(room.saturating_sub(folder + 2));
@@ -187,12 +187,12 @@ impl Columns {
             (false, true) => theme.text(),
             (false, false) => theme.dim(),
         };
-        let labels = labels_text(app, hit);
-        let room = self.name.saturating_sub(width(&labels));
+        let marks = marks_text(app, hit);
+        let room = self.name.saturating_sub(width(&marks));
         let name = cut_middle(&file_name(path), room);
-        let gap = " ".repeat(self.name.saturating_sub(width(&name) + width(&labels)));
+        let gap = " ".repeat(self.name.saturating_sub(width(&name) + width(&marks)));
         spans.push(Span::styled(name, name_style));
-        spans.push(Span::styled(labels, theme.filter()));
+        spans.push(Span::styled(marks, theme.filter()));
         spans.push(Span::raw(gap));
         if self.folder > 0 {
             let folder = cut_start(&folder_text(app, path), self.folder);
@@ -220,13 +220,13 @@ impl Columns {
 }
 
 /// What a person has put on a sound: ` ★ #deep #drum`, cut to a few cells.
-fn labels_text(app: &App, hit: &Hit) -> String {
-    let Some(marks) = app.labels.get(&hit.record.content) else {
+fn marks_text(app: &App, hit: &Hit) -> String {
+    let Some(marks) = app.marks.get(&hit.record.content) else {
         return String::new();
     };
     let star = if marks.favourite { " ★" } else { "" };
     let tags: String = marks.tags.iter().map(|tag| format!(" #{tag}")).collect();
-    cut_end(&format!("{star}{tags}"), LABELS_WIDTH)
+    cut_end(&format!("{star}{tags}"), MARKS_WIDTH)
 }
 
 /// Where the moment that matched begins, if it is not the whole sound.

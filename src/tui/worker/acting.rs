@@ -75,7 +75,7 @@ pub struct Outcome {
 }
 
 /// All marks of the library: favourites and tags.
-pub type Labels = BTreeMap<ContentHash, Marks>;
+pub type AllMarks = BTreeMap<ContentHash, Marks>;
 
 /// The thread. Dropping it ends it after the file that it is at.
 pub struct Actor {
@@ -131,7 +131,7 @@ struct Work {
 
 impl Work {
     fn serve(&self, to_do: &Receiver<Task>) {
-        (self.answer)(Response::Labels(self.library.all_marks()));
+        (self.answer)(Response::Marks(self.library.all_marks()));
         for task in to_do {
             // Marks are what a person has typed and are done at once; the rest can be asked for again.
             let is_mark = matches!(task.deed, Deed::Favourite(_) | Deed::Tag { .. });
@@ -276,7 +276,7 @@ impl Work {
             .collect::<Result<_>>()?;
         let contents: Vec<ContentHash> = contents.into_iter().collect();
         let changed = self.library.mark(&contents, change);
-        (self.answer)(Response::Labels(self.library.all_marks()));
+        (self.answer)(Response::Marks(self.library.all_marks()));
         changed
     }
 

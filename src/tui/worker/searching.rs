@@ -3,14 +3,14 @@
 //! It stands apart from indexing because the two run side by side; they meet at the index's lock,
 //! which indexing holds only for the moment in which one file is written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Result;
 
 use super::slot::Slot;
 use super::{Answer, Engine, Request, Response, caught};
-use crate::library::{Facets, FileRecord};
+use crate::library::Facets;
 use crate::search::{Hit, SearchOptions};
 
 /// Answers questions until the place where they wait is closed.
@@ -62,29 +62,16 @@ fn count(engine: &Engine, request: &Request) -> Result<Facets> {
     engine.library.facets(&filters, top.map(PathBuf::as_path))
 }
 
-/// All files in the order of their paths, as if each were found whole.
+/// The files of the library one after the other, as if each were found whole.
 fn browse(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
     let filters = request.narrowing.filters(SystemTime::now())?;
-    // Marks are conditions on contents, the others on files.
-    let contents = engine.library.passing_contents(&filters)?;
-    let passes = |path: &Path, record: &FileRecord| {
-        filters.pass(path, record)
-            && contents
-                .as_ref()
-                .is_none_or(|contents| contents.contains(&record.content))
-    };
-    let files = engine.library.files_where(|path| filters.pass_path(path));
-    let passing = files.filter(|file| {
-        // A damaged record is told, not passed over.
-        file.as_ref()
-            .map_or(true, |(path, record)| passes(path, record))
-    });
-    let hits = passing.take(request.n).enumerate().map(|(place, file)| {
-        let (path, record) = file?;
-        Ok(Hit {
+    let files = engine.library.first_files(&filters, request.n)?;
+    let hits = files
+        .into_iter()
+        .enumerate()
+        .map(|(place, (path, record))| Hit {
             rank: place + 1,
             ..Hit::whole(path, record)
-        })
-    });
-    hits.collect()
+        });
+    Ok(hits.collect())
 }
