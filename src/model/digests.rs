@@ -39,6 +39,9 @@ struct Stamp {
 struct Remembered {
     stamp: Stamp,
     blake3: String,
+    /// Greater than that of all files that were known before.
+    #[serde(default)]
+    since: u64,
 }
 
 impl Digests {
@@ -50,6 +53,12 @@ impl Digests {
         }
     }
 
+    /// Those in a file of one's own.
+    #[cfg(test)]
+    pub(super) fn in_file(file: PathBuf) -> Digests {
+        Digests { file: Some(file) }
+    }
+
     /// The BLAKE3 digest of a file's bytes.
     pub(super) fn digest(&self, path: &Path) -> std::io::Result<blake3::Hash> {
         let path = path.canonicalize()?;
@@ -59,7 +68,7 @@ impl Digests {
         let (Some(file), Some(name)) = (&self.file, path.to_str()) else {
             return read(&path);
         };
-        let mut known = remembered(file);
+        let known = remembered(file);
         let before = known.get(name).filter(|known| known.stamp == stamp);
         if let Some(digest) = before.and_then(|known| blake3::Hash::from_hex(&known.blake3).ok()) {
             return Ok(digest);
@@ -67,15 +76,21 @@ impl Digests {
         let digest = read(&path)?;
         // What changed while it was read is not remembered.
         if self::stamp(&std::fs::metadata(&path)?).as_ref() == Some(&stamp) {
-            while known.len() >= MOST_FILES {
-                known.pop_first();
-            }
-            let blake3 = digest.to_hex().to_string();
-            known.insert(name.to_owned(), Remembered { stamp, blake3 });
             // A cache folder that cannot be written costs only time.
-            let _ = remember(file, &known);
+            let _ = remember(file, known, name, stamp, digest);
         }
         Ok(digest)
+    }
+
+    /// Remembers the digest of a file that was written just now.
+    pub(super) fn remember(&self, path: &Path, digest: blake3::Hash) -> std::io::Result<()> {
+        let path = path.canonicalize()?;
+        match (&self.file, path.to_str(), stamp(&std::fs::metadata(&path)?)) {
+            (Some(file), Some(name), Some(stamp)) => {
+                remember(file, remembered(file), name, stamp, digest)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -111,12 +126,34 @@ fn remembered(file: &Path) -> BTreeMap<String, Remembered> {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// Replaces the file in one step, so that no other process reads half of it.
-fn remember(file: &Path, known: &BTreeMap<String, Remembered>) -> std::io::Result<()> {
+/// Adds a file to those that are known, in place of the one that has been known for longest if they
+/// are too many. The memory is replaced in one step, so that no other process reads half of it.
+fn remember(
+    file: &Path,
+    mut known: BTreeMap<String, Remembered>,
+    name: &str,
+    stamp: Stamp,
+    digest: blake3::Hash,
+) -> std::io::Result<()> {
+    known.remove(name);
+    while known.len() >= MOST_FILES {
+        let oldest = known.iter().min_by_key(|(_, known)| known.since);
+        let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+            break;
+        };
+        known.remove(&oldest);
+    }
+    let since = known.values().map(|known| known.since + 1).max();
+    let one = Remembered {
+        stamp,
+        blake3: digest.to_hex().to_string(),
+        since: since.unwrap_or(0),
+    };
+    known.insert(name.to_owned(), one);
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let new = tempfile::NamedTempFile::new_in(folder)?;
-    std::fs::write(new.path(), serde_json::to_vec(known)?)?;
+    std::fs::write(new.path(), serde_json::to_vec(&known)?)?;
     new.persist(file)?;
     Ok(())
 }
@@ -129,8 +166,8 @@ mod tests {
     fn weights(folder: &Path, byte: u8) -> (PathBuf, Digests) {
         let path = folder.join("model.safetensors");
         std::fs::write(&path, vec![byte; LEAST_BYTES as usize]).expect("written");
-        let file = Some(folder.join("cache/weights.json"));
-        (path.canonicalize().expect("there"), Digests { file })
+        let digests = Digests::in_file(folder.join("cache/weights.json"));
+        (path.canonicalize().expect("there"), digests)
     }
 
     #[test]
@@ -170,11 +207,31 @@ mod tests {
         std::fs::write(file, "no JSON").expect("written");
         assert_eq!(digests.digest(&path).expect("read"), expected);
         // A file where a folder should be.
-        let nowhere = Digests {
-            file: Some(path.join("weights.json")),
-        };
+        let nowhere = Digests::in_file(path.join("weights.json"));
         assert_eq!(nowhere.digest(&path).expect("read"), expected);
         let none = Digests { file: None };
         assert_eq!(none.digest(&path).expect("read"), expected);
+    }
+
+    #[test]
+    fn of_too_many_files_the_one_known_for_longest_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, digests) = weights(folder.path(), 4);
+        let file = digests.file.as_ref().expect("a memory");
+        // The first one's name is the last of the alphabet.
+        for n in 0..=MOST_FILES {
+            let name = format!(
+                "/{}",
+                char::from(b'a' + 25 - n as u8 % 26)
+                    .to_string()
+                    .repeat(n + 1)
+            );
+            let stamp = stamp(&std::fs::metadata(&path).expect("there")).expect("a large file");
+            let digest = blake3::hash(name.as_bytes());
+            remember(file, remembered(file), &name, stamp, digest).expect("written");
+        }
+        let known = remembered(file);
+        assert_eq!(known.len(), MOST_FILES);
+        assert!(!known.contains_key("/z") && known.contains_key("/yy"));
     }
 }

@@ -35,7 +35,8 @@ pub use tokens::TextTokenizer;
 
 use crate::mel::{LogMel, MelConfig};
 use audio::AudioEncoder;
-use cpu::{AudioTower, TextTower};
+use cpu::{AudioTower, Shelf, TextTower};
+use digests::Digests;
 use text::TextEncoder;
 use weights::Weights;
 
@@ -294,12 +295,19 @@ impl ClapModel {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        let encoder = self.encoder(&self.text, |vb| {
-            let (config, precision) = (&self.config, self.options.precision);
+        let encoder = self.encoder(&self.text, || {
+            let (config, precision, weights) =
+                (&self.config, self.options.precision, &self.weights);
             Ok(if self.is_fast() {
-                Text::Fast(Box::new(TextTower::load(vb, precision, config)?))
+                let shelf = self.shelf("text")?;
+                let tower = weights.build_in_place(|vb, in_place| {
+                    TextTower::load(vb, in_place, &shelf, precision, config)
+                })?;
+                shelf.finish();
+                Text::Fast(Box::new(tower))
             } else {
-                Text::Reference(Box::new(TextEncoder::load(vb, config)?))
+                let encoder = weights.build(&self.device, |vb| TextEncoder::load(vb, config))?;
+                Text::Reference(Box::new(encoder))
             })
         })?;
         let rows = match encoder {
@@ -333,12 +341,20 @@ impl ClapModel {
         if clips.is_empty() {
             return Ok(Vec::new());
         }
-        let encoder = self.encoder(&self.audio, |vb| {
-            let (config, precision) = (&self.config, self.options.precision);
+        let encoder = self.encoder(&self.audio, || {
+            let (config, precision, weights) =
+                (&self.config, self.options.precision, &self.weights);
             Ok(if self.is_fast() {
-                Audio::Fast(Box::new(AudioTower::load(vb, precision, config, frames)?))
+                let shelf = self.shelf("audio")?;
+                let tower = weights.build(&self.device, |vb| {
+                    AudioTower::load(vb, &shelf, precision, config, frames)
+                })?;
+                shelf.finish();
+                Audio::Fast(Box::new(tower))
             } else {
-                Audio::Reference(Box::new(AudioEncoder::load(vb, config, frames)?))
+                let encoder =
+                    weights.build(&self.device, |vb| AudioEncoder::load(vb, config, frames))?;
+                Audio::Reference(Box::new(encoder))
             })
         })?;
         let rows = match (encoder, visit) {
@@ -351,6 +367,21 @@ impl ClapModel {
         self.checked(rows, "clip")
     }
 
+    /// Where an encoder's packed layers are kept: for a large checkpoint in the user's cache folder.
+    fn shelf(&self, encoder: &str) -> Result<Shelf, LoadError> {
+        let folders = directories::ProjectDirs::from("", "", "soundseek");
+        let Some(folders) = folders.filter(|_| self.weights.worth_keeping()) else {
+            return Ok(Shelf::none());
+        };
+        let content = format!(
+            "{} {encoder} {}",
+            self.fingerprint()?,
+            self.options.precision
+        );
+        let folder = folders.cache_dir().join("packed");
+        Ok(Shelf::open(folder, Digests::of_this_user(), &content))
+    }
+
     /// Whether the implementation made for speed is the one to compute with.
     fn is_fast(&self) -> bool {
         self.options.backend == Backend::Fast && self.options.device == Device::Cpu
@@ -360,7 +391,7 @@ impl ClapModel {
     fn encoder<'a, T>(
         &self,
         cell: &'a OnceLock<T>,
-        construct: impl FnOnce(candle_nn::VarBuilder) -> candle_core::Result<T>,
+        build: impl FnOnce() -> Result<T, LoadError>,
     ) -> Result<&'a T, LoadError> {
         if let Some(encoder) = cell.get() {
             return Ok(encoder);
@@ -369,7 +400,7 @@ impl ClapModel {
         if let Some(encoder) = cell.get() {
             return Ok(encoder);
         }
-        let encoder = self.weights.build(&self.device, construct)?;
+        let encoder = build()?;
         Ok(cell.get_or_init(|| encoder))
     }
 

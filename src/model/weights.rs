@@ -1,10 +1,12 @@
 //! Weight files: mapped safetensors, or PyTorch's zip pickles.
 //!
-//! A file is opened once and used twice. At load the network's constructors run against its header
-//! alone: every tensor they ask for is checked for presence, shape and number format, and no
-//! weight is read. When a tower is first needed the same constructors run again and get values,
-//! which are checked to be finite. So the list of needed tensors exists once, in the constructors,
-//! and a text query never converts the audio encoder.
+//! A file is opened once and used twice. At load the constructors of candle's encoders run against
+//! its header alone: every tensor they ask for is checked for presence, shape and number format, and
+//! no weight is read. When an encoder is first needed, its constructor, candle's or the fast one's,
+//! gets values, which are checked to be finite. The fast encoders ask for the same tensors by the
+//! same names; a test that compares the two would fail with any other. So a text query never
+//! converts the audio encoder. What is large and stored as 32-bit floats can be had where it lies
+//! ([`Floats`]), for nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +23,12 @@ use super::converted;
 
 /// The length field in front of a safetensors header, in bytes.
 const LENGTH_FIELD: usize = 8;
+
+/// What is made of smaller files is made again in less time than it takes to keep it.
+const LEAST_KEPT: usize = 32 << 20;
+
+/// Numbers that are checked at once.
+const PIECE: usize = 4096;
 
 /// An opened weight file.
 pub(super) struct Weights {
@@ -173,12 +181,22 @@ impl Weights {
         &self.file
     }
 
+    /// Whether the weights are a file's, and so many that to keep what is made of them pays.
+    pub(super) fn worth_keeping(&self) -> bool {
+        match &self.source {
+            Source::Safetensors { bytes, .. } => {
+                matches!(bytes, Bytes::Mapped(_)) && bytes.len() >= LEAST_KEPT
+            }
+            Source::Pickle(_) => true,
+        }
+    }
+
     /// Runs a constructor against the header alone: checks all it asks for and reads no weight.
     pub(super) fn check<T>(
         self: &Arc<Self>,
         construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
     ) -> Result<(), LoadError> {
-        self.run(false, &candle_core::Device::Cpu, construct)
+        self.run(false, &candle_core::Device::Cpu, |vb, _| construct(vb))
             .map(|_| ())
     }
 
@@ -188,23 +206,36 @@ impl Weights {
         device: &candle_core::Device,
         construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
     ) -> Result<T, LoadError> {
-        self.run(true, device, construct)
+        self.run(true, device, |vb, _| construct(vb))
+    }
+
+    /// As [`Self::build`] on the processor, for a constructor that takes large tensors where they
+    /// lie.
+    pub(super) fn build_in_place<T>(
+        self: &Arc<Self>,
+        construct: impl FnOnce(VarBuilder, &InPlace) -> candle_core::Result<T>,
+    ) -> Result<T, LoadError> {
+        self.run(true, &candle_core::Device::Cpu, construct)
     }
 
     fn run<T>(
         self: &Arc<Self>,
         values: bool,
         device: &candle_core::Device,
-        construct: impl FnOnce(VarBuilder) -> candle_core::Result<T>,
+        construct: impl FnOnce(VarBuilder, &InPlace) -> candle_core::Result<T>,
     ) -> Result<T, LoadError> {
         let refusal = Arc::new(Mutex::new(None));
+        let in_place = InPlace {
+            weights: Arc::clone(self),
+            refusal: Arc::clone(&refusal),
+        };
         let reader = Reader {
             weights: Arc::clone(self),
             values,
             refusal: Arc::clone(&refusal),
         };
         let vb = VarBuilder::from_backend(Box::new(reader), DType::F32, device.clone());
-        construct(vb).map_err(|source| {
+        construct(vb, &in_place).map_err(|source| {
             let refused = refusal
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -292,22 +323,130 @@ impl Weights {
             .map_err(network)?;
         match first_not_finite(&tensor).map_err(network)? {
             None => Ok(tensor),
-            Some((index, found)) => {
-                let (file, tensor) = (self.file.clone(), name.to_owned());
-                Err(LoadError::NotFinite {
-                    file,
-                    tensor,
-                    index,
-                    found,
-                })
-            }
+            Some((index, found)) => Err(self.not_finite(name, index, found)),
         }
     }
 }
 
-/// Maps a weight file.
+/// The numbers of a tensor, in the mapped file if they are stored as 32-bit floats, else converted.
+#[derive(Clone)]
+pub(super) struct Floats(Place);
+
+#[derive(Clone)]
+enum Place {
+    Mapped {
+        weights: Arc<Weights>,
+        /// Where they lie in the file, in bytes.
+        start: usize,
+        end: usize,
+    },
+    Converted(Arc<Vec<f32>>),
+}
+
+impl std::ops::Deref for Floats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &self.0 {
+            Place::Mapped {
+                weights,
+                start,
+                end,
+            } => weights.floats_at(*start, *end).unwrap_or_default(),
+            Place::Converted(values) => values,
+        }
+    }
+}
+
+/// Gives tensors out where they lie.
+pub(super) struct InPlace {
+    weights: Arc<Weights>,
+    refusal: Arc<Mutex<Option<LoadError>>>,
+}
+
+impl InPlace {
+    /// A tensor's numbers, checked to be finite.
+    pub(super) fn floats(&self, name: &str, shape: &[usize]) -> candle_core::Result<Floats> {
+        self.get(name, shape, true)
+    }
+
+    /// A tensor's numbers, unchecked where they are not read anyway: for one of which each use takes
+    /// a few rows, and whose results are checked.
+    pub(super) fn unread_floats(&self, name: &str, shape: &[usize]) -> candle_core::Result<Floats> {
+        self.get(name, shape, false)
+    }
+
+    fn get(&self, name: &str, shape: &[usize], checked: bool) -> candle_core::Result<Floats> {
+        self.weights.floats(name, shape, checked).map_err(|error| {
+            let carried = candle_core::Error::msg(&error);
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            carried
+        })
+    }
+}
+
+impl Weights {
+    fn floats(
+        self: &Arc<Self>,
+        name: &str,
+        shape: &[usize],
+        checked: bool,
+    ) -> Result<Floats, LoadError> {
+        let dtype = self.check_tensor(name, shape)?;
+        if let Source::Safetensors {
+            data_start, header, ..
+        } = &self.source
+            && dtype == DType::F32
+        {
+            let (start, end) = header.info(name).expect("checked above").data_offsets;
+            let (start, end) = (data_start + start, data_start + end);
+            if let Some(values) = self.floats_at(start, end) {
+                if let Some(index) = checked.then(|| position_not_finite(values)).flatten() {
+                    return Err(self.not_finite(name, index, values[index]));
+                }
+                let weights = Arc::clone(self);
+                return Ok(Floats(Place::Mapped {
+                    weights,
+                    start,
+                    end,
+                }));
+            }
+        }
+        let values = self
+            .tensor(name, shape)?
+            .flatten_all()
+            .and_then(|tensor| tensor.to_vec1())
+            .map_err(|source| LoadError::Network {
+                file: self.file.clone(),
+                source,
+            })?;
+        Ok(Floats(Place::Converted(Arc::new(values))))
+    }
+
+    /// Bytes of the file as the floats that they are; `None` where they do not lie as the processor
+    /// reads them.
+    fn floats_at(&self, start: usize, end: usize) -> Option<&[f32]> {
+        let Source::Safetensors { bytes, .. } = &self.source else {
+            return None;
+        };
+        let floats = bytemuck::try_cast_slice(&bytes[start..end]).ok();
+        floats.filter(|_| cfg!(target_endian = "little"))
+    }
+
+    fn not_finite(&self, name: &str, index: usize, found: f32) -> LoadError {
+        let (file, tensor) = (self.file.clone(), name.to_owned());
+        LoadError::NotFinite {
+            file,
+            tensor,
+            index,
+            found,
+        }
+    }
+}
+
+/// Maps a file of weights.
 #[expect(unsafe_code, reason = "a mapped file is unsafe by its nature")]
-fn map(path: &std::path::Path) -> std::io::Result<Mmap> {
+pub(super) fn map(path: &std::path::Path) -> std::io::Result<Mmap> {
     let file = std::fs::File::open(path)?;
     // SAFETY: nothing here writes to the file. Another program that rewrites a checkpoint in place
     // while it is in use can change the weights or end the process, as it can with any program
@@ -339,10 +478,17 @@ fn first_not_finite(tensor: &Tensor) -> candle_core::Result<Option<(usize, f32)>
     };
     let values =
         &storage.as_slice::<f32>()?[layout.start_offset()..][..layout.shape().elem_count()];
-    Ok(values
-        .iter()
-        .position(|x| !x.is_finite())
-        .map(|index| (index, values[index])))
+    Ok(position_not_finite(values).map(|index| (index, values[index])))
+}
+
+/// The position of the first NaN or infinity.
+fn position_not_finite(values: &[f32]) -> Option<usize> {
+    // Whole pieces at once, without a decision for each number.
+    let bad = |piece: &[f32]| piece.iter().fold(false, |bad, x| bad | !x.is_finite());
+    let piece = values.chunks(PIECE).position(bad)?;
+    let first = piece * PIECE;
+    let within = values[first..].iter().position(|x| !x.is_finite())?;
+    Some(first + within)
 }
 
 /// The weights as candle's constructors ask for them. Candle carries errors as text, so the typed

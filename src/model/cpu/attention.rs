@@ -2,7 +2,7 @@
 //! head, in the first cache. Both towers have it: windows of a map, and texts.
 
 use super::kernels::Kernels;
-use super::matrix::Matrix;
+use super::matrix::{Columns, Matrix};
 
 /// What biases beyond the last token are: nothing is left of them after the softmax.
 pub(super) const FAR_BELOW: f32 = -1e30;
@@ -23,7 +23,7 @@ pub(super) fn score_stride(tokens: usize) -> usize {
 
 impl Attention {
     /// Attention of the `tokens` rows from `row` on, whose queries, keys and values lie one behind
-    /// the other in `projected`, (rows, 3C), into the same rows of `mixed`, (rows, C). Queries are
+    /// the other in `projected`, (rows, 3C), into the same rows of `mixed`'s C columns. Queries are
     /// scaled already. `bias` gives each head's, laid out as scores, [`FAR_BELOW`] beyond the last
     /// token; the mask is for all heads.
     #[expect(clippy::too_many_arguments, reason = "two places and what is between")]
@@ -31,13 +31,13 @@ impl Attention {
         &mut self,
         kernels: &Kernels,
         projected: &Matrix,
-        mixed: &mut Matrix,
+        mixed: &mut Columns<'_>,
         (row, tokens): (usize, usize),
         heads: usize,
         bias: impl Fn(usize) -> &'a [f32],
         mask: Option<&[f32]>,
     ) {
-        let channels = mixed.width();
+        let channels = mixed.range().1 - mixed.range().0;
         let width = channels / heads;
         self.scores.shape(tokens, tokens);
         self.keys.shape(width, tokens);
@@ -57,15 +57,14 @@ impl Attention {
                 (tokens, width, tokens),
                 (projected, query),
                 (&self.keys, 0),
-                (&mut self.scores, 0),
+                (&mut self.scores.columns(), 0, 0),
             );
             kernels.softmax(&mut self.scores, bias(head), mask);
-            let to = row * mixed.stride() + head * width;
             kernels.multiply_parts(
                 (tokens, tokens, width),
                 (&self.scores, 0),
                 (projected, value),
-                (mixed, to),
+                (mixed, row, head * width),
             );
         }
     }

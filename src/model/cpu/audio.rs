@@ -19,6 +19,7 @@ use super::kernels::{Activation, Kernels};
 use super::linear::{Affine, Linear, Norm, affine};
 use super::matrix::Matrix;
 use super::projection::Projection;
+use super::shelf::Shelf;
 use crate::mel::LogMel;
 
 /// Merged tokens that are computed together.
@@ -61,27 +62,31 @@ impl AudioTower {
     /// processor.
     pub fn load(
         vb: VarBuilder,
+        shelf: &Shelf,
         precision: Precision,
         config: &ClapConfig,
         frames: usize,
     ) -> Result<AudioTower> {
-        let kernels = Kernels::fastest();
         let audio = &config.audio_config;
         let encoder = vb.pp("audio_model.audio_encoder");
         let embed = encoder.pp("patch_embed");
         let (channels, patch) = (audio.patch_embeds_hidden_size, audio.patch_size);
-        let weight = embed.get((channels, 1, patch, patch), "proj.weight")?;
-        let patches = Affine::new(&weight, Some(&embed.get(channels, "proj.bias")?))?;
+        let kind = (Precision::F32, Activation::None);
+        let patches = shelf.layer("patches", (patch * patch, channels), kind, |kernels| {
+            let weight = embed.get((channels, 1, patch, patch), "proj.weight")?;
+            let patches = Affine::new(&weight, Some(&embed.get(channels, "proj.bias")?))?;
+            Ok(Linear::pack(kernels, &patches, kind.0, kind.1))
+        })?;
         let stage = |stage: usize| -> Result<Stage> {
             let vb = encoder.pp("layers").pp(stage);
             let blocks = (0..audio.depths[stage]).map(|i| -> Result<_> {
                 let (vb, odd) = (vb.pp("blocks").pp(i), i % 2 == 1);
-                let block = Block::load(&vb, kernels, precision, audio, stage, odd)?;
+                let block = Block::load(&vb, shelf, precision, audio, stage, odd)?;
                 Ok((format!("block.{stage}.{i}"), block))
             });
             let blocks = blocks.collect::<Result<_>>()?;
             let merge = (stage + 1 < audio.depths.len()).then(|| -> Result<_> {
-                let merge = Merge::load(&vb.pp("downsample"), kernels, precision, audio, stage)?;
+                let merge = Merge::load(&vb.pp("downsample"), shelf, precision, audio, stage)?;
                 Ok((format!("merge.{stage}"), merge))
             });
             let merge = merge.transpose()?;
@@ -89,12 +94,12 @@ impl AudioTower {
         };
         let (last, to) = (audio.hidden_size, config.projection_dim);
         Ok(AudioTower {
-            kernels,
+            kernels: shelf.kernels,
             picture: Picture::load(&encoder, audio, frames)?,
-            patches: Linear::pack(kernels, patches, Precision::F32, Activation::None),
+            patches,
             fusion: audio
                 .enable_fusion
-                .then(|| Fusion::load(&embed, kernels, audio))
+                .then(|| Fusion::load(&embed, shelf, audio))
                 .transpose()?,
             patch_norm: audio
                 .enable_patch_layer_norm
@@ -104,7 +109,7 @@ impl AudioTower {
             norm: Norm::load(&encoder.pp("norm"), last)?,
             projection: Projection::load(
                 &vb.pp("audio_projection"),
-                kernels,
+                shelf,
                 (last, to),
                 &config.projection_hidden_act,
             )?,
@@ -315,19 +320,20 @@ struct Merge {
 impl Merge {
     fn load(
         vb: &VarBuilder,
-        kernels: &Kernels,
+        shelf: &Shelf,
         precision: Precision,
         config: &AudioConfig,
         stage: usize,
     ) -> Result<Merge> {
         let (channels, side) = (config.channels(stage), config.side(stage));
-        let norm = Norm::load(&vb.pp("norm"), 4 * channels)?;
-        let reduction = affine(&vb.pp("reduction"), 4 * channels, 2 * channels, false)?;
-        let reduction = reduction.after(&norm.factor, &norm.summand);
-        Ok(Merge {
-            reduction: Linear::pack(kernels, reduction, precision, Activation::None),
-            side,
-        })
+        let (shape, kind) = ((4 * channels, 2 * channels), (precision, Activation::None));
+        let reduction = shelf.layer(&vb.prefix(), shape, kind, |kernels| {
+            let norm = Norm::load(&vb.pp("norm"), shape.0)?;
+            let reduction = affine(&vb.pp("reduction"), shape.0, shape.1, false)?;
+            let reduction = reduction.after(&norm.factor, &norm.summand);
+            Ok(Linear::pack(kernels, &reduction, kind.0, kind.1))
+        })?;
+        Ok(Merge { reduction, side })
     }
 
     /// (S · S, C) to (S/2 · S/2, 2C). The four lie in the order of the reference: (row, column) =

@@ -14,6 +14,7 @@ use super::attention::{Attention, FAR_BELOW, score_stride};
 use super::kernels::{Activation, Kernels, Narrowed};
 use super::linear::{Affine, Linear, Norm, activation, affine};
 use super::matrix::Matrix;
+use super::shelf::Shelf;
 
 /// Tokens of a group: enough to use a panel of weights often, few enough for the second cache.
 const GROUP: usize = 128;
@@ -53,7 +54,7 @@ pub(super) struct Workspace {
 impl Block {
     pub fn load(
         vb: &VarBuilder,
-        kernels: &Kernels,
+        shelf: &Shelf,
         precision: Precision,
         config: &AudioConfig,
         stage: usize,
@@ -72,27 +73,40 @@ impl Block {
         };
         // The scores' scale goes into the queries.
         let scale = 1.0 / ((channels / heads) as f32).sqrt();
-        let parts = [
-            project("query")?.scaled(scale),
-            project("key")?,
-            project("value")?,
-        ];
-        let attended = affine(&vb.pp("attention.output.dense"), channels, channels, true)?;
-        let intermediate = affine(&vb.pp("intermediate.dense"), channels, hidden, true)?;
-        let intermediate = intermediate.after(&after.factor, &after.summand);
-        let output = affine(&vb.pp("output.dense"), hidden, channels, true)?;
-        let act = activation(&config.hidden_act);
-        let pack = |affine, activation| Linear::pack(kernels, affine, precision, activation);
+        let projections = || {
+            let query = project("query")?.scaled(scale);
+            Ok(Affine::stacked([query, project("key")?, project("value")?]))
+        };
+        let read = |name, from, to| affine(&vb.pp(name), from, to, true);
+        let layer = |name: &str, shape, activation, affine: &dyn Fn() -> Result<Affine>| {
+            let name = format!("{}.{name}", vb.prefix());
+            shelf.layer(&name, shape, (precision, activation), |kernels| {
+                Ok(Linear::pack(kernels, &affine()?, precision, activation))
+            })
+        };
+        let none = Activation::None;
         let table = own.get(
             ((2 * window - 1) * (2 * window - 1), heads),
             "relative_position_bias_table",
         )?;
         let (masked, masks) = masks(side, window, shift);
         Ok(Block {
-            query_key_value: pack(Affine::stacked(parts), Activation::None),
-            attended: pack(attended, Activation::None),
-            intermediate: pack(intermediate, act),
-            output: pack(output, Activation::None),
+            query_key_value: layer("attention", (channels, 3 * channels), none, &projections)?,
+            attended: layer("attended", (channels, channels), none, &|| {
+                read("attention.output.dense", channels, channels)
+            })?,
+            intermediate: layer(
+                "intermediate",
+                (channels, hidden),
+                activation(&config.hidden_act),
+                &|| {
+                    let layer = read("intermediate.dense", channels, hidden)?;
+                    Ok(layer.after(&after.factor, &after.summand))
+                },
+            )?,
+            output: layer("output", (hidden, channels), none, &|| {
+                read("output.dense", hidden, channels)
+            })?,
             epsilon: config.layer_norm_eps,
             heads,
             tokens: window * window,
@@ -133,7 +147,7 @@ impl Block {
             work.attention.forward(
                 kernels,
                 &work.projected,
-                &mut work.mixed,
+                &mut work.mixed.columns(),
                 (row, self.tokens),
                 self.heads,
                 |head| &self.bias[head * size..][..size],

@@ -9,6 +9,7 @@ use super::audio::{Visit, average};
 use super::kernels::{Activation, Function, Kernels, Narrowed};
 use super::linear::{Affine, Linear};
 use super::matrix::Matrix;
+use super::shelf::Shelf;
 
 /// The part of the patch embedding that only fusion models have: three crops of a long clip, and
 /// the attention that weighs them against the whole, per channel and place.
@@ -39,16 +40,21 @@ struct Bottleneck {
 
 impl Fusion {
     /// Reads the tensors that [`super::super::audio`]'s patch embedding does for fusion.
-    pub fn load(vb: &VarBuilder, kernels: &Kernels, config: &AudioConfig) -> Result<Fusion> {
+    pub fn load(vb: &VarBuilder, shelf: &Shelf, config: &AudioConfig) -> Result<Fusion> {
         let (channels, patch) = (config.patch_embeds_hidden_size, config.patch_size);
         let conv = vb.pp("mel_conv2d");
-        let weight = conv.get((channels, 1, patch, 3 * patch), "weight")?;
-        let crops = Affine::new(&weight, Some(&conv.get(channels, "bias")?))?;
+        let pixels = 3 * patch * patch;
+        let kind = (Precision::F32, Activation::None);
+        let crops = shelf.layer(&conv.prefix(), (pixels, channels), kind, |kernels| {
+            let weight = conv.get((channels, 1, patch, 3 * patch), "weight")?;
+            let crops = Affine::new(&weight, Some(&conv.get(channels, "bias")?))?;
+            Ok(Linear::pack(kernels, &crops, kind.0, kind.1))
+        })?;
         let inner = channels / config.aff_block_r;
         let model = vb.pp("fusion_model");
-        let bottleneck = |name, at| Bottleneck::load(&model.pp(name), kernels, at, channels, inner);
+        let bottleneck = |name, at| Bottleneck::load(&model.pp(name), shelf, at, channels, inner);
         Ok(Fusion {
-            crops: Linear::pack(kernels, crops, Precision::F32, Activation::None),
+            crops,
             local: bottleneck("local_att", [0, 1, 3, 4])?,
             global: bottleneck("global_att", [1, 2, 4, 5])?,
         })
@@ -125,17 +131,21 @@ impl Fusion {
 impl Bottleneck {
     fn load(
         vb: &VarBuilder,
-        kernels: &Kernels,
+        shelf: &Shelf,
         at: [usize; 4],
         channels: usize,
         inner: usize,
     ) -> Result<Bottleneck> {
         let pack = |layer: usize, norm: usize, from, to, activation| -> Result<Linear> {
-            let weight = vb.get((to, from, 1, 1), &format!("{layer}.weight"))?;
-            let affine = Affine::new(&weight, Some(&vb.get(to, &format!("{layer}.bias"))?))?;
-            let (factor, summand) = batch_norm_affine(vb.pp(norm), to)?;
-            let affine = affine.before(&factor.to_vec1::<f32>()?, &summand.to_vec1::<f32>()?);
-            Ok(Linear::pack(kernels, affine, Precision::F32, activation))
+            let name = format!("{}.{layer}", vb.prefix());
+            let kind = (Precision::F32, activation);
+            shelf.layer(&name, (from, to), kind, |kernels| {
+                let weight = vb.get((to, from, 1, 1), &format!("{layer}.weight"))?;
+                let affine = Affine::new(&weight, Some(&vb.get(to, &format!("{layer}.bias"))?))?;
+                let (factor, summand) = batch_norm_affine(vb.pp(norm), to)?;
+                let affine = affine.before(&factor.to_vec1::<f32>()?, &summand.to_vec1::<f32>()?);
+                Ok(Linear::pack(kernels, &affine, kind.0, kind.1))
+            })
         };
         Ok(Bottleneck {
             narrow: pack(at[0], at[1], channels, inner, Activation::Relu)?,

@@ -10,16 +10,14 @@
     reason = "vectors are loaded through pointers, and features are checked at run time"
 )]
 
-mod dots;
 mod product;
 mod rows;
 
 use std::sync::LazyLock;
 
 use super::linear::Norm;
-use super::matrix::Matrix;
+use super::matrix::{Columns, Matrix};
 use super::simd::Simd;
-use dots::Dots;
 pub(super) use product::{Activation, panels};
 use product::{Bytes, Levels, Product, Singles, Target, product};
 pub(super) use rows::Function;
@@ -27,6 +25,9 @@ use rows::{Narrow, Normalise, Softmax};
 
 /// Weights beyond this many bytes in a row could leave 32 bits: 255 · 127 · 65,536 < 2³¹.
 pub(super) const DEEPEST_BYTES: usize = 65_536;
+
+/// With as few rows, or fewer, weights are multiplied faster than memory gives them.
+const FEW_ROWS: usize = 32;
 
 /// One instruction set's loops.
 pub(super) struct Kernels {
@@ -40,7 +41,6 @@ pub(super) struct Kernels {
     pub halves: Option<Multiply>,
     /// Products of bytes.
     pub bytes: Multiply,
-    dots: unsafe fn(&Dots),
     normalise: unsafe fn(&Normalise),
     softmax: unsafe fn(&Softmax),
     apply: unsafe fn(Function, *mut f32, usize),
@@ -59,9 +59,9 @@ pub(super) struct Multiply {
 }
 
 /// Where a product's results go.
-pub(super) enum Into<'a> {
-    /// Over the rows of a matrix of at least this shape.
-    Rows(&'a mut Matrix),
+pub(super) enum Into<'a, 'm> {
+    /// Over the rows of a matrix, or over some columns of them, which the product's panels have.
+    Rows(&'a mut Columns<'m>),
     /// Added to a matrix, row `r` of the product from number `at[r]` on.
     Sum(&'a mut Matrix, &'a [usize]),
 }
@@ -72,6 +72,8 @@ pub(super) struct Packed<'a> {
     pub columns: usize,
     /// Words of a row of the other factor.
     pub depth: usize,
+    /// Which panels are multiplied, from the first to the one behind the last.
+    pub panels: (usize, usize),
     /// Whole vectors.
     pub bias: &'a [f32],
     /// For bytes: the size of each column's step and the sum of its bytes; whole vectors.
@@ -87,6 +89,18 @@ pub(super) struct Words<'a> {
     pub levels: Option<(&'a [f32], &'a [u32])>,
 }
 
+impl Words<'_> {
+    /// The rows of a matrix as they are.
+    pub fn floats(x: &Matrix) -> Words<'_> {
+        Words {
+            rows: x.rows(),
+            words: x.words(),
+            stride: x.stride(),
+            levels: None,
+        }
+    }
+}
+
 /// Rows in a smaller number format, and room for the next ones.
 #[derive(Default)]
 pub(super) struct Narrowed {
@@ -95,12 +109,14 @@ pub(super) struct Narrowed {
     zero: Vec<u32>,
 }
 
-/// A float's nearest bfloat16, ties to even, as its bits; for any number but one so close to the
-/// greatest that it becomes infinite.
+/// A float's nearest bfloat16, ties to even, as its bits. What is no number stays none.
 #[inline(always)]
 pub(super) fn bfloat16(x: f32) -> u16 {
     let bits = x.to_bits();
-    ((bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16) as u16
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    // Rounding up could carry out of the bits that say "none"; this one is left of all of them.
+    let none = u32::from(x.is_nan()) << 6;
+    ((if x.is_nan() { bits >> 16 } else { rounded }) | none) as u16
 }
 
 /// The loops of one instruction set, each function compiled with its features.
@@ -114,10 +130,6 @@ macro_rules! compiled {
             pub(super) unsafe fn singles(p: &Product) {
                 // SAFETY: the caller's promise, here and below.
                 unsafe { product::<_, Singles>($proof, p) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn dots(d: &Dots) {
-                unsafe { dots::dots($proof, d) }
             }
             $(#[$features])?
             pub(super) unsafe fn normalise(n: &Normalise) {
@@ -157,7 +169,6 @@ macro_rules! table {
             },
             halves: $halves,
             bytes: $bytes,
-            dots: $module::dots,
             normalise: $module::normalise,
             softmax: $module::softmax,
             apply: $module::apply,
@@ -304,6 +315,13 @@ impl Kernels {
         &AVAILABLE[0]
     }
 
+    /// What decides how weights are laid out for these kernels.
+    pub fn layout(&self) -> String {
+        let of = |with: &Multiply| format!("{} {}", with.lanes, with.widest_panel);
+        let halves = self.halves.as_ref().map_or("none".to_owned(), of);
+        format!("{}, {halves}, {}", of(&self.singles), of(&self.bytes))
+    }
+
     /// `rows` times packed weights, plus bias, `activation` of that, into a target.
     pub fn multiply(
         &self,
@@ -311,7 +329,7 @@ impl Kernels {
         rows: &Words<'_>,
         weights: &Packed<'_>,
         activation: Activation,
-        target: &mut Into<'_>,
+        target: &mut Into<'_, '_>,
     ) {
         if rows.rows == 0 {
             return;
@@ -321,6 +339,13 @@ impl Kernels {
         assert!(rows.words.len() >= (count - 1) * rows.stride + depth);
         assert!(rows.stride >= depth && weights.words.len() >= padded * depth);
         assert!(weights.bias.len() >= padded);
+        let columns_of = |panel: usize| {
+            let vectors = padded / with.lanes;
+            let count = vectors.div_ceil(with.widest_panel);
+            assert!(panel <= count);
+            (panel * vectors / count * with.lanes).min(columns)
+        };
+        let (first, end) = (columns_of(weights.panels.0), columns_of(weights.panels.1));
         let levels = rows.levels.zip(weights.levels);
         assert_eq!(levels.is_some(), with.levelled, "bytes have levels");
         let levels = levels.map(|(a, b)| {
@@ -335,13 +360,13 @@ impl Kernels {
         });
         let target = match target {
             Into::Rows(to) => {
-                assert!(to.rows() >= count && to.width() >= columns);
+                assert!(to.rows() >= count && to.range().0 <= first && to.range().1 >= end);
                 let stride = to.stride();
-                let to = to.numbers_mut().as_mut_ptr();
+                let to = to.as_mut_ptr();
                 Target::Store { to, stride }
             }
             Into::Sum(to, at) => {
-                let last = at[..count].iter().max().map_or(0, |&at| at + columns);
+                let last = at[..count].iter().max().map_or(0, |&at| at + end);
                 assert!(to.numbers().len() >= last);
                 let to = to.numbers_mut().as_mut_ptr();
                 Target::Add {
@@ -358,6 +383,8 @@ impl Kernels {
             a_stride: rows.stride,
             b: weights.words.as_ptr(),
             b_stride: None,
+            panels: weights.panels,
+            ahead: count <= FEW_ROWS,
             bias: weights.bias.as_ptr(),
             levels: levels.as_ref().map_or(std::ptr::null(), |l| l),
             activation,
@@ -368,22 +395,23 @@ impl Kernels {
     }
 
     /// The product of two parts of matrices: (rows, depth) from number `a.1` of `a.0` on by
-    /// (depth, columns) from `b.1` of `b.0` on, into `to` from number `to.1` on.
+    /// (depth, columns) from `b.1` of `b.0` on, into `to` from a row and a column of it on.
     pub fn multiply_parts(
         &self,
         (rows, depth, columns): (usize, usize, usize),
         a: (&Matrix, usize),
         b: (&Matrix, usize),
-        to: (&mut Matrix, usize),
+        (to, row, column): (&mut Columns<'_>, usize, usize),
     ) {
-        let (of_a, of_b, stride) = (&a.0.numbers()[a.1..], &b.0.numbers()[b.1..], to.0.stride());
-        let of_to = &mut to.0.numbers_mut()[to.1..];
+        let (of_a, of_b, stride) = (&a.0.numbers()[a.1..], &b.0.numbers()[b.1..], to.stride());
         assert!(rows > 0 && depth > 0);
         assert!(of_a.len() >= (rows - 1) * a.0.stride() + depth);
         // Vectors are read whole; a matrix has room for that behind its last row.
         let padded = columns.next_multiple_of(self.singles.lanes);
         assert!(of_b.len() >= (depth - 1) * b.0.stride() + padded);
-        assert!(of_to.len() >= (rows - 1) * stride + columns);
+        let (first, end) = to.range();
+        assert!(to.rows() >= row + rows && end - first >= column + columns);
+        let panels = (padded / self.singles.lanes).div_ceil(self.singles.widest_panel);
         let product = Product {
             rows,
             depth,
@@ -392,37 +420,19 @@ impl Kernels {
             a_stride: a.0.stride(),
             b: of_b.as_ptr().cast(),
             b_stride: Some(b.0.stride()),
+            panels: (0, panels),
+            ahead: false,
             bias: std::ptr::null(),
             levels: std::ptr::null(),
             activation: Activation::None,
             target: Target::Store {
-                to: of_to.as_mut_ptr(),
+                // SAFETY: within the matrix, as was checked above.
+                to: unsafe { to.as_mut_ptr().add(row * stride + first + column) },
                 stride,
             },
         };
         // SAFETY: the lengths were checked above; `self` has only what this processor can run.
         unsafe { (self.singles.run)(&product) }
-    }
-
-    /// All rows of `x` times weights as they are stored, a row for each of `bias`'s outputs, plus
-    /// `bias`, into a matrix that takes the results' shape. Fastest for few rows.
-    pub fn multiply_rows(&self, x: &Matrix, weights: &[f32], bias: &[f32], to: &mut Matrix) {
-        let (width, columns) = (x.width(), bias.len());
-        to.shape(x.rows(), columns);
-        assert!(weights.len() >= columns * width);
-        let dots = Dots {
-            rows: x.rows(),
-            width,
-            columns,
-            a: x.numbers().as_ptr(),
-            a_stride: x.stride(),
-            b: weights.as_ptr(),
-            bias: bias.as_ptr(),
-            to_stride: to.stride(),
-            to: to.numbers_mut().as_mut_ptr(),
-        };
-        // SAFETY: the lengths were checked above; `self` has only what this processor can run.
-        unsafe { (self.dots)(&dots) }
     }
 
     /// Layer normalisation of rows of `from`, row `r` from number `at[r]` on, into the first rows

@@ -1,10 +1,14 @@
 //! Matrices that are kept from clip to clip: rows at a stride that suits the cache, with room
-//! behind the last one for a whole vector.
+//! behind the last one for a whole vector; and parts of their columns, for threads that write into
+//! one matrix side by side.
 
 #![expect(
     unsafe_code,
-    reason = "numbers are seen through lines of the cache's size"
+    reason = "numbers are seen through lines of the cache's size, and columns through pointers"
 )]
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A line of the cache; vectors that lie across two cost twice as much.
 #[derive(Clone, Copy)]
@@ -97,5 +101,92 @@ impl Matrix {
     pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
         let (stride, width) = (self.stride, self.width);
         &mut self.numbers_mut()[row * stride..][..width]
+    }
+
+    /// All columns.
+    pub fn columns(&mut self) -> Columns<'_> {
+        Columns {
+            rows: self.rows,
+            stride: self.stride,
+            columns: (0, self.width),
+            to: self.numbers_mut().as_mut_ptr(),
+            matrix: PhantomData,
+        }
+    }
+
+    /// The columns in parts, each from the end of the one before to the column that `ends` has for
+    /// it.
+    pub fn divided<'a>(&'a mut self, ends: &'a [usize]) -> Divided<'a> {
+        assert!(ends.is_sorted() && ends.last().is_none_or(|&e| e <= self.width));
+        Divided {
+            rows: self.rows,
+            stride: self.stride,
+            to: self.numbers_mut().as_mut_ptr(),
+            ends,
+            taken: ends.iter().map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+}
+
+/// Some columns of a matrix, to be written.
+pub(super) struct Columns<'a> {
+    rows: usize,
+    stride: usize,
+    /// The first one, and the one behind the last.
+    columns: (usize, usize),
+    /// The first number of the whole matrix.
+    to: *mut f32,
+    matrix: PhantomData<&'a mut Matrix>,
+}
+
+impl Columns<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers from one row to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The first column and the one behind the last, as the whole matrix counts them.
+    pub fn range(&self) -> (usize, usize) {
+        self.columns
+    }
+
+    /// The first number of the whole matrix; only that of these columns may be written.
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.to
+    }
+}
+
+/// A matrix whose columns are written in parts.
+pub(super) struct Divided<'a> {
+    rows: usize,
+    stride: usize,
+    to: *mut f32,
+    ends: &'a [usize],
+    /// Which parts somebody has.
+    taken: Vec<AtomicBool>,
+}
+
+// SAFETY: each part is handed out once, and parts have no number in common.
+unsafe impl Sync for Divided<'_> {}
+
+impl Divided<'_> {
+    /// A part, which can be had once.
+    pub fn part(&self, part: usize) -> Columns<'_> {
+        let first = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self.ends[part];
+        let taken = self.taken[part].swap(true, Ordering::Relaxed);
+        assert!(!taken, "part {part} is taken");
+        Columns {
+            rows: self.rows,
+            stride: self.stride,
+            columns: (first, end),
+            to: self.to,
+            matrix: PhantomData,
+        }
     }
 }

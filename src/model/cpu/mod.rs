@@ -4,8 +4,8 @@
 //! they are read, kernels for each instruction set chosen at run time, steps joined so that what
 //! lies between them stays in the cache. The candle encoders say what is computed; these are
 //! compared with them, stage by stage. From the inside out: `simd` (vectors), `kernels` (loops),
-//! `matrix` and `linear` (data), `attention`, `block`, `fusion`, `projection`, `audio` and `text` (the
-//! networks).
+//! `matrix`, `linear` and `shelf` (data), `team` (threads), `attention`, `block`, `fusion`,
+//! `projection`, `audio` and `text` (the networks).
 
 mod attention;
 mod audio;
@@ -15,12 +15,15 @@ mod kernels;
 mod linear;
 mod matrix;
 mod projection;
+mod shelf;
 mod simd;
+mod team;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub(super) use audio::AudioTower;
+pub(super) use shelf::Shelf;
 pub(super) use text::TextTower;
 
 /// Whether the processor has instructions for bfloat16.

@@ -8,6 +8,7 @@ use super::audio::Visit;
 use super::kernels::{Activation, Function, Kernels, Narrowed};
 use super::linear::{Linear, affine};
 use super::matrix::Matrix;
+use super::shelf::Shelf;
 
 /// `linear1`, activation, `linear2`, and length 1. Always in floats: it is a thousandth of the
 /// work, and what goes wrong here is not averaged out any more.
@@ -20,18 +21,17 @@ pub(super) struct Projection {
 impl Projection {
     pub fn load(
         vb: &VarBuilder,
-        kernels: &Kernels,
+        shelf: &Shelf,
         (from, to): (usize, usize),
         activation: &str,
     ) -> Result<Projection> {
+        let kind = (Precision::F32, Activation::None);
         let pack = |name, from| -> Result<Linear> {
-            let affine = affine(&vb.pp(name), from, to, true)?;
-            Ok(Linear::pack(
-                kernels,
-                affine,
-                Precision::F32,
-                Activation::None,
-            ))
+            let vb = vb.pp(name);
+            shelf.layer(&vb.prefix(), (from, to), kind, |kernels| {
+                let affine = affine(&vb, from, to, true)?;
+                Ok(Linear::pack(kernels, &affine, kind.0, kind.1))
+            })
         };
         Ok(Projection {
             linear1: pack("linear1", from)?,

@@ -71,6 +71,10 @@ pub(super) trait Simd: Copy {
     /// The greatest of all lanes.
     fn greatest(self, x: Self::Floats) -> f32;
 
+    /// Asks memory for what is at a place, which need not be any; the second cache will have it.
+    #[inline(always)]
+    fn ask(self, _: *const u32) {}
+
     fn splat_word(self, x: u32) -> Self::Words;
     unsafe fn load_words(self, from: *const u32) -> Self::Words;
     /// The words' bits as floats.
@@ -79,6 +83,21 @@ pub(super) trait Simd: Copy {
     fn mul_words(self, a: Self::Words, b: Self::Words) -> Self::Words;
     /// The values of signed integers.
     fn to_floats(self, x: Self::Words) -> Self::Floats;
+    /// Integers from 0 to 255 as `LANES` bytes.
+    ///
+    /// # Safety
+    /// There is room for as many at `to`, and all are such integers or no numbers.
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, x: Self::Floats) {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: the caller's promise, and no set has more lanes.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), x);
+            for (i, lane) in lanes[..Self::LANES].iter().enumerate() {
+                *to.add(i) = *lane as u8;
+            }
+        }
+    }
     /// In each lane `sum` plus the four products of an unsigned byte of `a` and a signed one of
     /// `b`, exactly.
     ///

@@ -1,31 +1,39 @@
 //! The text encoder: RoBERTa, as [`super::super::text`] computes it, for a few short texts.
 //!
 //! The tokens of all texts are rows of one matrix, so that weights are read once for all of them,
-//! and nothing is padded. Time goes into reading weights, so the outputs of each layer are divided
-//! among the threads, and floats are multiplied where the checkpoint's tensors lie.
+//! and nothing is padded. Time goes into reading weights as much as into multiplying, so each layer
+//! is divided among threads that stay together for the whole text ([`Team`]), head by head and then
+//! by outputs. Rows of the tables of tokens and positions are taken where they lie in the mapped
+//! checkpoint.
 
-use std::ops::Deref;
+use std::cell::OnceCell;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{Device, Result, Storage, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
-use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
+use super::super::weights::{Floats, InPlace};
 use super::super::{ClapConfig, Precision};
 use super::attention::{Attention, FAR_BELOW, score_stride};
-use super::kernels::{Activation, Function, Kernels, Narrowed};
-use super::linear::{Affine, Linear, Norm};
-use super::matrix::Matrix;
+use super::kernels::{Activation, Kernels, Narrowed, Words};
+use super::linear::{Linear, Norm};
+use super::matrix::{Columns, Matrix};
 use super::projection::Projection;
+use super::shelf::Shelf;
+use super::team::Team;
 
 /// Tokens that are computed at once, but for a single longer text.
 const TOKENS_AT_ONCE: usize = 512;
 
+/// Parts that a layer's outputs are divided into: some for each of a few threads, so that one that
+/// the system interrupts holds up little.
+const PARTS: usize = 16;
+
 /// Token ids to embeddings.
 pub(in super::super) struct TextTower {
     kernels: &'static Kernels,
-    words: Tensor,
-    positions: Tensor,
+    words: Floats,
+    positions: Floats,
     kind: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
@@ -33,13 +41,15 @@ pub(in super::super) struct TextTower {
     projection: Projection,
     epsilon: f64,
     heads: usize,
-    function: Function,
     pad_token_id: u32,
-    scratch: Mutex<Scratch>,
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 struct Layer {
-    query_key_value: Shared,
+    /// For each head its query, key and value, one behind the other.
+    heads: Vec<Linear>,
+    /// The ends of the heads' columns.
+    ends: Vec<usize>,
     attended: Shared,
     attended_norm: Norm,
     intermediate: Shared,
@@ -47,65 +57,89 @@ struct Layer {
     output_norm: Norm,
 }
 
+/// What one group of texts needs, kept for the next one.
 #[derive(Default)]
 struct Scratch {
     x: Matrix,
-    projected: Matrix,
     mixed: Matrix,
     hidden: Matrix,
     added: Matrix,
-    attention: Attention,
-    bias: Vec<f32>,
-    parts: Parts,
+    narrowed: Narrowed,
+    heads: Vec<Mutex<Head>>,
 }
 
-/// For each part of a layer its results, and room for its smaller numbers.
-type Parts = Vec<(Matrix, Narrowed)>;
+/// What a head's attention needs.
+#[derive(Default)]
+struct Head {
+    projected: Matrix,
+    attention: Attention,
+    bias: Vec<f32>,
+}
 
 /// A linear layer whose outputs are divided among threads.
 struct Shared {
-    parts: Vec<Part>,
-    outputs: usize,
+    layer: Linear,
+    ends: Vec<usize>,
 }
 
-enum Part {
-    /// Rows of a tensor (outputs, inputs) as it is stored.
-    Rows {
-        weight: Tensor,
-        first: usize,
-        bias: Vec<f32>,
-    },
-    Packed(Linear),
+/// What a layer's numbers are multiplied in. Attention needs more digits than the rest: with a third
+/// of the weights it made two thirds of the error when all were bytes.
+fn precisions(precision: Precision) -> (Precision, Precision) {
+    match precision {
+        Precision::Int8 => (Precision::Bf16, Precision::Int8),
+        other => (other, other),
+    }
 }
 
 impl TextTower {
     /// Reads what [`super::super::text::TextEncoder::load`] does.
-    pub fn load(vb: VarBuilder, precision: Precision, config: &ClapConfig) -> Result<TextTower> {
-        let kernels = Kernels::fastest();
+    pub fn load(
+        vb: VarBuilder,
+        in_place: &InPlace,
+        shelf: &Shelf,
+        precision: Precision,
+        config: &ClapConfig,
+    ) -> Result<TextTower> {
         let text = &config.text_config;
-        let width = text.hidden_size;
+        let (width, inner, heads) = (
+            text.hidden_size,
+            text.intermediate_size,
+            text.num_attention_heads,
+        );
         let model = vb.pp("text_model");
         let embeddings = model.pp("embeddings");
-        let table = |name: &str, rows| embeddings.get((rows, width), &format!("{name}.weight"));
-        let shared = |vb: VarBuilder, names: &[&str], from, to| {
-            Shared::load(&vb, names, kernels, precision, (from, to))
+        let table = |name: &str, rows| {
+            let name = format!("text_model.embeddings.{name}.weight");
+            in_place.unread_floats(&name, &[rows, width])
+        };
+        let (fine, coarse) = precisions(precision);
+        let source = Source { shelf, in_place };
+        let function = if text.hidden_act == "relu" {
+            Activation::Relu
+        } else {
+            Activation::Gelu
         };
         let layer = |i: usize| -> Result<Layer> {
             let vb = model.pp("encoder.layer").pp(i);
-            let (attention, inner) = (vb.pp("attention"), text.intermediate_size);
-            let names = ["query", "key", "value"];
+            let attention = vb.pp("attention");
+            let dense = |vb: VarBuilder, shape, kind| source.shared(&vb.pp("dense"), shape, kind);
+            let none = Activation::None;
             Ok(Layer {
-                query_key_value: shared(attention.pp("self"), &names, width, width)?,
-                attended: shared(attention.pp("output"), &["dense"], width, width)?,
+                heads: source.heads(&attention.pp("self"), width, heads, fine)?,
+                ends: (1..=heads).map(|head| head * (width / heads)).collect(),
+                attended: dense(attention.pp("output"), (width, width), (fine, none))?,
                 attended_norm: Norm::load(&attention.pp("output.LayerNorm"), width)?,
-                intermediate: shared(vb.pp("intermediate"), &["dense"], width, inner)?,
-                output: shared(vb.pp("output"), &["dense"], inner, width)?,
+                intermediate: dense(vb.pp("intermediate"), (width, inner), (coarse, function))?,
+                output: dense(vb.pp("output"), (inner, width), (coarse, none))?,
                 output_norm: Norm::load(&vb.pp("output.LayerNorm"), width)?,
             })
         };
-        let kinds = table("token_type_embeddings", text.type_vocab_size)?;
+        let kinds = embeddings.get(
+            (text.type_vocab_size, width),
+            "token_type_embeddings.weight",
+        )?;
         Ok(TextTower {
-            kernels,
+            kernels: shelf.kernels,
             words: table("word_embeddings", text.vocab_size)?,
             positions: table("position_embeddings", text.max_position_embeddings)?,
             kind: kinds.get(0)?.to_vec1()?,
@@ -113,22 +147,21 @@ impl TextTower {
             layers: (0..text.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_>>()?,
-            pooler: shared(model.pp("pooler"), &["dense"], width, width)?,
+            pooler: source.shared(
+                &model.pp("pooler.dense"),
+                (width, width),
+                (fine, Activation::None),
+            )?,
             projection: Projection::load(
                 &vb.pp("text_projection"),
-                kernels,
+                shelf,
                 (width, config.projection_dim),
                 &config.projection_hidden_act,
             )?,
             epsilon: text.layer_norm_eps,
-            heads: text.num_attention_heads,
-            function: if text.hidden_act == "relu" {
-                Function::Relu
-            } else {
-                Function::Gelu
-            },
+            heads,
             pad_token_id: text.pad_token_id,
-            scratch: Mutex::new(Scratch::default()),
+            scratch: Mutex::new(Vec::new()),
         })
     }
 
@@ -139,7 +172,8 @@ impl TextTower {
         texts: &[Vec<u32>],
         visit: &mut dyn FnMut(&str, &Tensor),
     ) -> Result<Vec<Vec<f32>>> {
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = pool().pop().unwrap_or_default();
         let mut seen: Vec<(String, Vec<Tensor>)> = Vec::new();
         let mut collect =
             |name: &str, tensor: Tensor| match seen.iter_mut().find(|(known, _)| known == name) {
@@ -160,6 +194,7 @@ impl TextTower {
             (group, rest) = rest.split_at(count);
             embeddings.extend(self.embed(group, longest, &mut scratch, &mut collect)?);
         }
+        pool().push(scratch);
         for (name, tensors) in seen {
             visit(&name, &Tensor::cat(&tensors, 0)?);
         }
@@ -174,19 +209,28 @@ impl TextTower {
         visit: &mut dyn FnMut(&str, Tensor),
     ) -> Result<Vec<Vec<f32>>> {
         let kernels = self.kernels;
-        self.look_up(texts, &mut scratch.x)?;
+        self.look_up(texts, &mut scratch.x);
         kernels.normalise_in_place(&mut scratch.x, self.epsilon, Some(&self.norm));
-        for layer in &self.layers {
-            self.layer(layer, texts, scratch)?;
-        }
+        scratch.heads.resize_with(self.heads, Default::default);
+        Team::gather(|team| {
+            for layer in &self.layers {
+                self.layer(team, layer, texts, scratch);
+            }
+            let (x, first) = (&scratch.x, &mut scratch.mixed);
+            first.shape(texts.len(), x.width());
+            let mut row = 0;
+            for (i, text) in texts.iter().enumerate() {
+                first.row_mut(i).copy_from_slice(x.row(row));
+                row += text.len();
+            }
+            let (narrowed, pooled) = (&mut scratch.narrowed, &mut scratch.added);
+            self.pooler.forward(team, kernels, first, narrowed, pooled);
+        });
         let x = &scratch.x;
         let width = x.width();
         let mut hidden = Vec::with_capacity(texts.len() * longest * width);
-        let first = &mut scratch.mixed;
-        first.shape(texts.len(), width);
         let mut row = 0;
         for (i, text) in texts.iter().enumerate() {
-            first.row_mut(i).copy_from_slice(x.row(row));
             for token in 0..text.len() {
                 hidden.extend_from_slice(x.row(row + token));
             }
@@ -199,8 +243,6 @@ impl TextTower {
             Tensor::from_vec(hidden, shape, &Device::Cpu)?,
         );
         let pooled = &mut scratch.added;
-        self.pooler
-            .forward(kernels, first, &mut scratch.parts, pooled)?;
         for row in 0..pooled.rows() {
             for x in pooled.row_mut(row) {
                 *x = x.tanh();
@@ -230,8 +272,7 @@ impl TextTower {
 
     /// The sum of each token's embeddings. Positions count from behind the padding token's; a
     /// padding token within a text has its own and is not counted.
-    fn look_up(&self, texts: &[Vec<u32>], x: &mut Matrix) -> Result<()> {
-        let (words, positions) = (floats(&self.words), floats(&self.positions));
+    fn look_up(&self, texts: &[Vec<u32>], x: &mut Matrix) {
         let width = self.kind.len();
         x.shape(texts.iter().map(Vec::len).sum(), width);
         let mut row = 0;
@@ -243,8 +284,8 @@ impl TextTower {
                     counted += 1;
                     position += counted;
                 }
-                let word = &words.slice()?[id as usize * width..][..width];
-                let position = &positions.slice()?[position * width..][..width];
+                let word = &self.words[id as usize * width..][..width];
+                let position = &self.positions[position * width..][..width];
                 let parts = word.iter().zip(position).zip(&self.kind);
                 for (x, ((word, position), kind)) in x.row_mut(row).iter_mut().zip(parts) {
                     *x = word + kind + position;
@@ -252,63 +293,79 @@ impl TextTower {
                 row += 1;
             }
         }
-        Ok(())
     }
 
-    fn layer(&self, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch) -> Result<()> {
+    fn layer(&self, team: &Team, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch) {
         let kernels = self.kernels;
         let Scratch {
             x,
-            projected,
             mixed,
             hidden,
             added,
-            attention,
-            bias,
-            parts,
+            narrowed,
+            heads,
         } = scratch;
-        layer
-            .query_key_value
-            .forward(kernels, x, parts, projected)?;
-        let (rows, width) = (x.rows(), x.width());
-        let scale = 1.0 / ((width / self.heads) as f32).sqrt();
-        for row in 0..rows {
-            for query in &mut projected.row_mut(row)[..width] {
+        mixed.shape(x.rows(), x.width());
+        let words = layer.heads[0].narrow(kernels, x, narrowed);
+        let of_heads = mixed.divided(&layer.ends);
+        team.run(self.heads, &|head| {
+            let mut room = heads[head].lock().unwrap_or_else(PoisonError::into_inner);
+            let projections = &layer.heads[head];
+            room.attend(
+                kernels,
+                projections,
+                &words,
+                texts,
+                &mut of_heads.part(head),
+            );
+        });
+        let attended = &layer.attended;
+        attended.forward(team, kernels, mixed, narrowed, added);
+        add(x, added);
+        kernels.normalise_in_place(x, self.epsilon, Some(&layer.attended_norm));
+        let intermediate = &layer.intermediate;
+        intermediate.forward(team, kernels, x, narrowed, hidden);
+        layer.output.forward(team, kernels, hidden, narrowed, added);
+        add(x, added);
+        kernels.normalise_in_place(x, self.epsilon, Some(&layer.output_norm));
+    }
+}
+
+impl Head {
+    /// One head's attention within each text, from rows into its columns.
+    fn attend(
+        &mut self,
+        kernels: &Kernels,
+        projections: &Linear,
+        rows: &Words<'_>,
+        texts: &[Vec<u32>],
+        to: &mut Columns<'_>,
+    ) {
+        let width = to.range().1 - to.range().0;
+        self.projected.shape(rows.rows, 3 * width);
+        let projected = &mut self.projected;
+        projections.apply_part(kernels, rows, (0, 1), &mut projected.columns());
+        let scale = 1.0 / (width as f32).sqrt();
+        for row in 0..rows.rows {
+            for query in &mut self.projected.row_mut(row)[..width] {
                 *query *= scale;
             }
         }
-        mixed.shape(rows, width);
         let mut row = 0;
         for text in texts {
             let (tokens, stride) = (text.len(), score_stride(text.len()));
-            bias.clear();
+            self.bias.clear();
             for _ in 0..tokens {
-                bias.resize(bias.len() + tokens, 0.0);
-                bias.resize(bias.len() + stride - tokens, FAR_BELOW);
+                self.bias.resize(self.bias.len() + tokens, 0.0);
+                self.bias
+                    .resize(self.bias.len() + stride - tokens, FAR_BELOW);
             }
-            let none = |_| &bias[..];
-            attention.forward(
-                kernels,
-                projected,
-                mixed,
-                (row, tokens),
-                self.heads,
-                none,
-                None,
-            );
+            let none = |_| &self.bias[..];
+            let at = (row, tokens);
+            self.attention
+                .forward(kernels, &self.projected, to, at, 1, none, None);
             row += tokens;
         }
-        layer.attended.forward(kernels, mixed, parts, added)?;
-        add(x, added);
-        kernels.normalise_in_place(x, self.epsilon, Some(&layer.attended_norm));
-        layer.intermediate.forward(kernels, x, parts, hidden)?;
-        for row in 0..rows {
-            kernels.apply(self.function, hidden.row_mut(row));
-        }
-        layer.output.forward(kernels, hidden, parts, added)?;
-        add(x, added);
-        kernels.normalise_in_place(x, self.epsilon, Some(&layer.output_norm));
-        Ok(())
     }
 }
 
@@ -320,98 +377,85 @@ fn add(x: &mut Matrix, added: &Matrix) {
     }
 }
 
-impl Shared {
-    /// Reads layers that take the same input, one behind the other, each (to, from).
-    fn load(
-        vb: &VarBuilder,
-        names: &[&str],
-        kernels: &Kernels,
-        precision: Precision,
-        (from, to): (usize, usize),
-    ) -> Result<Shared> {
-        let threads = rayon::current_num_threads().min(to);
-        let mut parts = Vec::new();
-        for name in names {
-            let vb = vb.pp(name);
-            let weight = vb.get((to, from), "weight")?;
-            let bias = vb.get(to, "bias")?.to_vec1::<f32>()?;
-            for thread in 0..threads {
-                let (first, end) = (thread * to / threads, (thread + 1) * to / threads);
-                let bias = bias[first..end].to_vec();
-                parts.push(if precision == Precision::F32 {
-                    let weight = weight.clone();
-                    Part::Rows {
-                        weight,
-                        first,
-                        bias,
-                    }
-                } else {
-                    let weight = weight.narrow(0, first, end - first)?;
-                    let weight = weight.flatten_all()?.to_vec1()?;
-                    let affine = Affine { weight, bias };
-                    Part::Packed(Linear::pack(kernels, affine, precision, Activation::None))
-                });
-            }
-        }
-        Ok(Shared {
-            parts,
-            outputs: names.len() * to,
-        })
+/// Where layers come from.
+struct Source<'a> {
+    shelf: &'a Shelf,
+    in_place: &'a InPlace,
+}
+
+impl Source<'_> {
+    /// A layer's weights (to, from) and bias.
+    fn read(&self, vb: &VarBuilder, from: usize, to: usize) -> Result<(Floats, Vec<f32>)> {
+        let name = format!("{}.weight", vb.prefix());
+        let weight = self.in_place.floats(&name, &[to, from])?;
+        Ok((weight, vb.get(to, "bias")?.to_vec1()?))
     }
 
+    /// The projections of attention, one layer for each head.
+    fn heads(
+        &self,
+        vb: &VarBuilder,
+        width: usize,
+        heads: usize,
+        precision: Precision,
+    ) -> Result<Vec<Linear>> {
+        let wide = width / heads;
+        let kind = (precision, Activation::None);
+        let read = OnceCell::new();
+        let layer = |head: usize| {
+            let name = format!("{}.{head}", vb.prefix());
+            self.shelf.layer(&name, (width, 3 * wide), kind, |kernels| {
+                if read.get().is_none() {
+                    let read_one = |name| self.read(&vb.pp(name), width, width);
+                    let all = [read_one("query")?, read_one("key")?, read_one("value")?];
+                    let _ = read.set(all);
+                }
+                let (mut rows, mut bias) = (Vec::new(), Vec::new());
+                for (weight, bias_of_all) in read.get().into_iter().flatten() {
+                    let first = head * wide;
+                    rows.extend(weight[first * width..][..wide * width].chunks_exact(width));
+                    bias.extend_from_slice(&bias_of_all[first..][..wide]);
+                }
+                Ok(Linear::pack_rows(kernels, &rows, bias, kind.0, kind.1))
+            })
+        };
+        (0..heads).map(layer).collect()
+    }
+
+    fn shared(
+        &self,
+        vb: &VarBuilder,
+        (from, to): (usize, usize),
+        kind: (Precision, Activation),
+    ) -> Result<Shared> {
+        let layer = self
+            .shelf
+            .layer(&vb.prefix(), (from, to), kind, |kernels| {
+                let (weight, bias) = self.read(vb, from, to)?;
+                let rows: Vec<&[f32]> = weight.chunks_exact(from).collect();
+                Ok(Linear::pack_rows(kernels, &rows, bias, kind.0, kind.1))
+            })?;
+        let ends = layer.ends(PARTS);
+        Ok(Shared { layer, ends })
+    }
+}
+
+impl Shared {
+    /// All rows of `x` into a matrix that takes the results' shape.
     fn forward(
         &self,
+        team: &Team,
         kernels: &Kernels,
         x: &Matrix,
-        results: &mut Parts,
+        room: &mut Narrowed,
         to: &mut Matrix,
-    ) -> Result<()> {
-        results.resize_with(results.len().max(self.parts.len()), Default::default);
-        let mut jobs: Vec<_> = self.parts.iter().zip(results.iter_mut()).collect();
-        jobs.par_iter_mut().try_for_each(|(part, (to, room))| {
-            match part {
-                Part::Packed(linear) => linear.apply(kernels, x, room, to),
-                Part::Rows {
-                    weight,
-                    first,
-                    bias,
-                } => {
-                    let weights = floats(weight);
-                    let rows = &weights.slice()?[first * x.width()..];
-                    kernels.multiply_rows(x, rows, bias, to);
-                }
-            }
-            Ok::<_, candle_core::Error>(())
-        })?;
-        to.shape(x.rows(), self.outputs);
-        let mut first = 0;
-        for (part, _) in &results[..self.parts.len()] {
-            for row in 0..x.rows() {
-                to.row_mut(row)[first..][..part.width()].copy_from_slice(part.row(row));
-            }
-            first += part.width();
-        }
-        Ok(())
-    }
-}
-
-/// A tensor on the processor, held for reading.
-struct Floats<Guard> {
-    storage: Guard,
-    start: usize,
-}
-
-fn floats(tensor: &Tensor) -> Floats<impl Deref<Target = Storage> + '_> {
-    let (storage, layout) = tensor.storage_and_layout();
-    let start = layout.start_offset();
-    Floats { storage, start }
-}
-
-impl<Guard: Deref<Target = Storage>> Floats<Guard> {
-    fn slice(&self) -> Result<&[f32]> {
-        match &*self.storage {
-            Storage::Cpu(storage) => Ok(&storage.as_slice::<f32>()?[self.start..]),
-            _ => candle_core::bail!("a tensor that is not on the processor"),
-        }
+    ) {
+        to.shape(x.rows(), self.layer.outputs());
+        let rows = self.layer.narrow(kernels, x, room);
+        let (parts, divided) = (self.ends.len(), to.divided(&self.ends));
+        team.run(parts, &|part| {
+            let to = &mut divided.part(part);
+            self.layer.apply_part(kernels, &rows, (part, parts), to);
+        });
     }
 }

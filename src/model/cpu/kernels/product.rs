@@ -58,6 +58,10 @@ pub(super) struct Product {
     /// Words between two rows of `b`; none where it is packed into panels.
     pub b_stride: Option<usize>,
     /// For each column, padded to whole vectors; null for none.
+    /// Which of the panels of `b`, as [`panels`] counts them.
+    pub panels: (usize, usize),
+    /// Whether the next panel is asked of memory while one is multiplied.
+    pub ahead: bool,
     pub bias: *const f32,
     /// Null unless the words are bytes.
     pub levels: *const Levels,
@@ -65,11 +69,14 @@ pub(super) struct Product {
     pub target: Target,
 }
 
-/// How many vectors each panel of `vectors` vectors has: as few panels as there can be, each of at
-/// most `widest` vectors, of nearly equal widths.
-pub(in super::super) fn panels(vectors: usize, widest: usize) -> impl Iterator<Item = usize> {
+/// The first and the last vector but one of each panel of `vectors` vectors: as few panels as there
+/// can be, each of at most `widest` vectors, of nearly equal widths.
+pub(in super::super) fn panels(
+    vectors: usize,
+    widest: usize,
+) -> impl ExactSizeIterator<Item = (usize, usize)> {
     let count = vectors.div_ceil(widest);
-    (0..count).map(move |i| (i + 1) * vectors / count - i * vectors / count)
+    (0..count).map(move |i| (i * vectors / count, (i + 1) * vectors / count))
 }
 
 /// A number format: how a word of `a` and a word of `b` are multiplied and added up.
@@ -170,8 +177,10 @@ impl<S: Simd> Format<S> for Bytes {
 /// whole vectors, `bias` and `levels` likewise, and a target for all rows.
 #[inline(always)]
 pub(super) unsafe fn product<S: Simd, F: Format<S>>(s: S, p: &Product) {
-    let mut column = 0;
-    for width in panels(p.columns.div_ceil(S::LANES), S::WIDEST_PANEL) {
+    let (first, end) = p.panels;
+    let all = panels(p.columns.div_ceil(S::LANES), S::WIDEST_PANEL);
+    for (start, end) in all.take(end).skip(first) {
+        let (width, column) = (end - start, start * S::LANES);
         let (b, stride) = match p.b_stride {
             Some(stride) => (p.b.add(column), stride),
             None => (p.b.add(column * p.depth), width * S::LANES),
@@ -181,10 +190,10 @@ pub(super) unsafe fn product<S: Simd, F: Format<S>>(s: S, p: &Product) {
             2 => panel::<S, F, 2>(s, p, column, b, stride),
             _ => panel::<S, F, 1>(s, p, column, b, stride),
         }
-        column += width * S::LANES;
     }
 }
 
+/// Rows in tiles of nearly equal heights: a low tile at the end would read the panel for little.
 #[inline(always)]
 unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     s: S,
@@ -193,31 +202,41 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     b: *const u32,
     stride: usize,
 ) {
-    let mut row = 0;
     // Twenty-four sums in thirty-two registers, twelve in sixteen.
-    if S::WIDEST_PANEL == 3 {
-        while row + 8 <= p.rows {
-            tile::<S, F, 8, V>(s, p, row, column, b, stride);
-            row += 8;
-        }
-        while row + 4 <= p.rows {
-            tile::<S, F, 4, V>(s, p, row, column, b, stride);
-            row += 4;
-        }
-    } else {
-        while row + 6 <= p.rows {
-            tile::<S, F, 6, V>(s, p, row, column, b, stride);
-            row += 6;
-        }
-        while row + 2 <= p.rows {
-            tile::<S, F, 2, V>(s, p, row, column, b, stride);
-            row += 2;
+    let highest = if S::WIDEST_PANEL == 3 { 8 } else { 6 };
+    let tiles = p.rows.div_ceil(highest);
+    for i in 0..tiles {
+        let (row, end) = (i * p.rows / tiles, (i + 1) * p.rows / tiles);
+        let at = Place {
+            row,
+            column,
+            b,
+            stride,
+            ahead: if p.ahead { (i, tiles) } else { (V, V) },
+        };
+        match end - row {
+            8 if S::WIDEST_PANEL == 3 => tile::<S, F, 8, V>(s, p, at),
+            7 if S::WIDEST_PANEL == 3 => tile::<S, F, 7, V>(s, p, at),
+            6 => tile::<S, F, 6, V>(s, p, at),
+            5 => tile::<S, F, 5, V>(s, p, at),
+            4 => tile::<S, F, 4, V>(s, p, at),
+            3 => tile::<S, F, 3, V>(s, p, at),
+            2 => tile::<S, F, 2, V>(s, p, at),
+            _ => tile::<S, F, 1, V>(s, p, at),
         }
     }
-    while row < p.rows {
-        tile::<S, F, 1, V>(s, p, row, column, b, stride);
-        row += 1;
-    }
+}
+
+/// Where a tile is, and where its panel.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    column: usize,
+    b: *const u32,
+    stride: usize,
+    /// Of each row of the next panel, the vectors that are asked of memory: from the first number on
+    /// in steps of the second. Tiles of one panel share them.
+    ahead: (usize, usize),
 }
 
 /// Indices have constant bounds, so that the compiler unrolls them and keeps all sums in registers.
@@ -229,11 +248,21 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
 unsafe fn tile<S: Simd, F: Format<S>, const R: usize, const V: usize>(
     s: S,
     p: &Product,
-    row: usize,
-    column: usize,
-    b: *const u32,
-    stride: usize,
+    at: Place,
 ) {
+    let Place {
+        row,
+        column,
+        b,
+        stride,
+        ahead,
+    } = at;
+    let mut asked = [false; V];
+    for j in (ahead.0..V).step_by(ahead.1) {
+        asked[j] = true;
+    }
+    // What lies behind the last panel may be anything: it is asked for and never read.
+    let next = b.wrapping_add(p.depth * stride);
     let mut sums = [[F::start(s, p, row, column); V]; R];
     for i in 0..R {
         for j in 0..V {
@@ -245,6 +274,9 @@ unsafe fn tile<S: Simd, F: Format<S>, const R: usize, const V: usize>(
         let mut of_b = [s.splat_word(0); V];
         for j in 0..V {
             of_b[j] = s.load_words(b.add(k * stride + j * S::LANES));
+            if asked[j] {
+                s.ask(next.wrapping_add(k * stride + j * S::LANES));
+            }
         }
         for i in 0..R {
             let of_a = s.splat_word(*a.add(i * p.a_stride + k));

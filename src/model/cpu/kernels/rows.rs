@@ -283,15 +283,11 @@ pub(super) unsafe fn quantise<S: Simd>(s: S, n: &Narrow) {
         *n.zero.add(row) = zero as u32;
         let per_step = 1.0 / step;
         let (per_steps, zeros) = (s.splat(per_step), s.splat(zero));
-        let mut lanes = [0.0f32; 16];
         for i in (0..whole).step_by(S::LANES) {
             let level = s.round(s.mul_add(s.load(from.add(i)), per_steps, zeros));
+            // From 0 to 255, also where it was no number.
             let level = s.max(s.min(level, s.splat(255.0)), s.splat(0.0));
-            s.store(lanes.as_mut_ptr(), level);
-            for (j, &level) in lanes[..S::LANES].iter().enumerate() {
-                // From 0 to 255 by the line above, also where it was no number.
-                *to.add(i + j) = level.to_int_unchecked::<i32>() as u8;
-            }
+            s.store_bytes(to.add(i), level);
         }
         for i in whole..n.width {
             let level = (*from.add(i) * per_step + zero).round_ties_even();

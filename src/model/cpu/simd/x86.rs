@@ -107,6 +107,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn ask(self, at: *const u32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+    #[inline(always)]
     fn splat_word(self, x: u32) -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_set1_epi32(x as i32) }
@@ -130,6 +135,19 @@ impl Simd for Avx2 {
     fn to_floats(self, x: __m256i) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_cvtepi32_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, x: __m256) {
+        // SAFETY: as above, and the caller's promise.
+        unsafe {
+            let words = _mm256_cvtps_epi32(x);
+            let (low, high) = (
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            let halves = _mm_packus_epi32(low, high);
+            _mm_storeu_si64(to, _mm_packus_epi16(halves, halves));
+        }
     }
     // The instruction for bytes saturates in between, so they are widened: the even ones, the odd
     // ones, and two products of pairs of 16 bits.
@@ -243,6 +261,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn ask(self, at: *const u32) {
+        // SAFETY: a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+    #[inline(always)]
     fn splat_word(self, x: u32) -> __m512i {
         // SAFETY: as above.
         unsafe { _mm512_set1_epi32(x as i32) }
@@ -266,6 +289,11 @@ impl Simd for Avx512 {
     fn to_floats(self, x: __m512i) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_cvtepi32_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, x: __m512) {
+        // SAFETY: as above, and the caller's promise.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(_mm512_cvtps_epu32(x))) }
     }
     #[inline(always)]
     unsafe fn dot_bytes(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
