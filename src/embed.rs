@@ -6,14 +6,15 @@
 //! does not know the index's vectors.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use soundseek_index::{Config, Space, Vector};
 
+use crate::agreement;
 use crate::audio::SegmentPlan;
 use crate::mel::{LogMel, LogMelExtractor, Scratch};
-use crate::model::{Checkpoint, ClapModel, Device, LoadOptions};
+use crate::model::{Checkpoint, ClapModel, Device, LoadOptions, Precision};
 
 /// How many texts' vectors are remembered. A vector is 2 KiB at most, so this is at most 1 MiB.
 const REMEMBERED_TEXTS: usize = 512;
@@ -27,14 +28,19 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Loads a checkpoint; a [`Device`] alone stands for itself and the defaults.
+    /// Loads a checkpoint; a [`Device`] alone stands for itself and the defaults. What
+    /// [`Precision::Auto`] is here is measured, if no earlier run of the program has.
     ///
     /// # Errors
     ///
     /// When the checkpoint is missing, damaged or of a kind that cannot be computed; the text names
     /// the file and what to do.
     pub fn load(checkpoint: &Checkpoint, options: impl Into<LoadOptions>) -> Result<Embedder> {
-        let options = options.into();
+        let mut options = options.into();
+        options.precision = match options.precision.resolve(options.device).0 {
+            Precision::Auto => agreement::fastest(checkpoint)?,
+            precision => precision,
+        };
         let model = ClapModel::load(checkpoint, options)?;
         let extractor = LogMelExtractor::new(model.mel_config())?;
         Ok(Embedder {
@@ -114,11 +120,9 @@ impl Embedder {
     ///
     /// As [`Embedder::embed_features`].
     pub fn embed_text(&self, text: &str) -> Result<Vector> {
-        let mut remembered = self
-            .texts
-            .lock()
-            .expect("no thread panics while it holds the texts");
-        if let Some(vector) = remembered.get(text) {
+        // Not held while a text is computed, for which others need not wait.
+        let texts = || self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vector) = texts().get(text) {
             return Ok(vector.clone());
         }
         let embedding = self
@@ -127,6 +131,7 @@ impl Embedder {
             .pop()
             .context("a text has a vector")?;
         let vector = Vector::normalized(embedding).context("a text embedding")?;
+        let mut remembered = texts();
         if remembered.len() >= REMEMBERED_TEXTS {
             remembered.clear();
         }

@@ -4,11 +4,12 @@
 //! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
 //! into embeddings in one shared space, [`hub`] finds the models that people name, and [`embed`] is the seam between those and what uses them.
 //! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`estimate`]
-//! tells how long that will take, [`search`] asks it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
+//! tells how long that will take, [`agreement`] what the model gives in smaller numbers, [`search`] asks it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
 //! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
 //! shown and written there and on the command line, [`json`] how they are written for programs.
 //! [`demo`] synthesises sounds to try it all on.
 
+pub mod agreement;
 pub mod audio;
 pub mod demo;
 pub mod display;

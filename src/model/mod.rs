@@ -27,7 +27,7 @@ use candle_core::Tensor;
 
 pub use checkpoint::Checkpoint;
 pub use config::{AudioConfig, ClapConfig, TextConfig};
-pub use cpu::instruction_set;
+pub use cpu::{instruction_set, processor};
 pub use device::{Device, DeviceChoice, ParseDeviceError};
 pub use error::{LoadError, ModelError};
 pub use options::{Backend, LoadOptions, ParsePrecisionError, Precision};
@@ -96,12 +96,17 @@ impl ClapModel {
     ///
     /// # Errors
     /// [`LoadError`] for a file that is missing or bad, a configuration that cannot be computed, or
-    /// a device that is not there.
+    /// a device that is not there. A precision that the device does not have is replaced as
+    /// [`Precision::resolve`] says, [`Precision::Auto`] by 32-bit floats.
     pub fn load(
         checkpoint: &Checkpoint,
         options: impl Into<LoadOptions>,
     ) -> Result<ClapModel, LoadError> {
-        let options = options.into();
+        let mut options = options.into();
+        options.precision = match options.precision.resolve(options.device).0 {
+            Precision::Auto => Precision::F32,
+            precision => precision,
+        };
         checkpoint.check_exists()?;
         let config = config::read_config(checkpoint)?;
         let mel_config = config::read_mel_config(checkpoint, &config.audio_config)?;
@@ -137,6 +142,11 @@ impl ClapModel {
     /// The checkpoint's name for people; see [`Checkpoint::name`].
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is computed in, which is what was asked for where the device has it.
+    pub fn precision(&self) -> Precision {
+        self.options.precision
     }
 
     /// Identifies what decides an embedding's value: BLAKE3, in hexadecimal, of weights,

@@ -9,19 +9,37 @@ use super::{Device, cpu};
 
 /// The numbers that the large layers are multiplied in; everything else is always 32-bit floats.
 ///
-/// It is no part of a model's fingerprint: both smaller formats approximate the same embeddings, so
-/// vectors of all three can lie in one library and be searched together. Mean cosines to 32-bit
-/// floats, with a full-size checkpoint of random weights: sounds .9999 (bfloat16) and .9991 (bytes),
-/// where two encodings of one recording have .997; texts .9997 and .992.
+/// It is no part of a model's fingerprint: the smaller formats approximate the same embeddings, so
+/// vectors of all of them can lie in one library and be searched together. `soundseek model bench`
+/// prints how well they agree; two encodings of one recording have a cosine of .997.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
+    /// 16-bit floats. Processors have fast products of the other kind of 16-bit floats alone, so this
+    /// is computed as [`Precision::Bf16`] where that is to be had, and in 32 bits elsewhere.
+    F16,
     /// bfloat16, 8 bits of mantissa, with sums in 32 bits.
     Bf16,
-    /// Bytes: weights with a step for each output, activations with a step for each token.
+    /// Bytes: weights with a step for each output, activations with a step for each token. The text
+    /// encoder's attention, a third of its weights, needs more digits and has bfloat16, or 32-bit
+    /// floats on processors without.
     Int8,
+    /// The fastest of the others whose embeddings agree with those of 32-bit floats on this machine;
+    /// [`crate::embed::Embedder::load`] measures it once.
+    Auto,
+}
+
+impl Precision {
+    /// All of them, in the order in which the command line names them.
+    pub const ALL: [Precision; 5] = [
+        Precision::F32,
+        Precision::F16,
+        Precision::Bf16,
+        Precision::Int8,
+        Precision::Auto,
+    ];
 }
 
 /// Which implementation computes on the processor. An accelerator always has the reference.
@@ -57,7 +75,7 @@ impl From<Device> for LoadOptions {
 
 /// A `--precision` value that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown precision {found:?}, expected f32, bf16 or int8")]
+#[error("unknown precision {found:?}, expected f32, f16, bf16, int8 or auto")]
 pub struct ParsePrecisionError {
     /// The text given.
     pub found: String,
@@ -67,30 +85,47 @@ impl FromStr for Precision {
     type Err = ParsePrecisionError;
 
     fn from_str(text: &str) -> Result<Precision, ParsePrecisionError> {
-        match text {
-            "f32" => Ok(Precision::F32),
-            "bf16" => Ok(Precision::Bf16),
-            "int8" => Ok(Precision::Int8),
-            _ => Err(ParsePrecisionError {
-                found: text.to_owned(),
-            }),
-        }
+        let named = Precision::ALL.into_iter().find(|p| p.name() == text);
+        named.ok_or_else(|| ParsePrecisionError {
+            found: text.to_owned(),
+        })
     }
 }
 
 impl Precision {
+    fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+            Precision::Auto => "auto",
+        }
+    }
+
     /// What `device` computes when asked for this and, where that is something else, a line that
-    /// says why.
+    /// says why. [`Precision::Auto`] stays what it is on the processor.
     pub fn resolve(self, device: Device) -> (Precision, Option<String>) {
-        let because = |why| Some(format!("computing in f32, not {self}: {why}"));
+        let instead = |of: Precision, why| {
+            let line = format!("computing in {of}, not {self}: {why}");
+            (of, Some(line))
+        };
         match self {
             Precision::F32 => (self, None),
-            _ if device != Device::Cpu => (
+            Precision::Auto if device != Device::Cpu => (Precision::F32, None),
+            _ if device != Device::Cpu => {
+                instead(Precision::F32, "smaller numbers are for the processor")
+            }
+            Precision::F16 if cpu::has_bf16() => {
+                let why = "of 16-bit floats this processor multiplies those the fastest";
+                instead(Precision::Bf16, why)
+            }
+            Precision::F16 => instead(
                 Precision::F32,
-                because("smaller numbers are for the processor"),
+                "this processor has no fast products of 16-bit floats",
             ),
             Precision::Bf16 if !cpu::has_bf16() => {
-                (Precision::F32, because("this processor has no bfloat16"))
+                instead(Precision::F32, "this processor has no bfloat16")
             }
             _ => (self, None),
         }
@@ -99,11 +134,7 @@ impl Precision {
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -113,7 +144,7 @@ mod tests {
 
     #[test]
     fn precision_names_parse_as_they_are_shown() {
-        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for precision in Precision::ALL {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         for bad in ["", "F32", "fp16", "int4"] {
@@ -137,5 +168,12 @@ mod tests {
             line.as_deref(),
             Some("computing in f32, not int8: smaller numbers are for the processor")
         );
+    }
+
+    #[test]
+    fn half_precision_is_computed_in_what_the_processor_has_and_said_so() {
+        let (precision, line) = Precision::F16.resolve(Device::Cpu);
+        assert_eq!(precision == Precision::Bf16, cpu::has_bf16());
+        assert!(line.is_some_and(|line| line.contains(&format!("in {precision}, not f16"))));
     }
 }

@@ -1,5 +1,7 @@
-//! `model`: which models there are, getting one, making it the library's, and what one is.
+//! `model`: which models there are, getting one, making it the library's, what one is, and what it gives
+//! on this machine.
 
+mod bench;
 mod choose;
 mod get;
 mod info;
@@ -19,6 +21,7 @@ pub fn model(common: &Common, command: &ModelCommand, out: &mut dyn Write) -> Re
         ModelCommand::Get { name, yes } => get::get(common, name, *yes, out),
         ModelCommand::Use { name } => choose::choose(common, name, out),
         ModelCommand::Remove { name, yes } => choose::remove(common, name, *yes, out),
+        ModelCommand::Bench { sounds, json } => bench::bench(common, sounds, *json, out),
         ModelCommand::Info { name, json } => info::info(common, name.as_deref(), *json, out),
     }
 }

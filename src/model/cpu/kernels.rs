@@ -55,6 +55,8 @@ pub(super) struct Multiply {
     pub widest_panel: usize,
     /// Whether it multiplies bytes, whose levels have to be given.
     levelled: bool,
+    /// Whether four numbers of a lane are multiplied and added up by one instruction.
+    one_step: bool,
     run: unsafe fn(&Product),
 }
 
@@ -165,6 +167,7 @@ macro_rules! table {
                 lanes: $module::LANES,
                 widest_panel: $module::WIDEST_PANEL,
                 levelled: false,
+                one_step: false,
                 run: $module::singles,
             },
             halves: $halves,
@@ -190,6 +193,7 @@ const PORTABLE_BYTES: Multiply = Multiply {
     lanes: portable::LANES,
     widest_panel: portable::WIDEST_PANEL,
     levelled: true,
+    one_step: false,
     run: portable_bytes,
 };
 
@@ -254,6 +258,7 @@ fn available() -> Vec<Kernels> {
         lanes: avx2::LANES,
         widest_panel: avx2::WIDEST_PANEL,
         levelled: true,
+        one_step: false,
         run: avx2_bytes,
     };
     if is_x86_feature_detected!("avx512f")
@@ -265,6 +270,7 @@ fn available() -> Vec<Kernels> {
             lanes: avx512::LANES,
             widest_panel: avx512::WIDEST_PANEL,
             levelled: false,
+            one_step: false,
             run: avx512_halves,
         });
         let bytes = if is_x86_feature_detected!("avx512vnni") {
@@ -272,6 +278,7 @@ fn available() -> Vec<Kernels> {
                 lanes: avx512::LANES,
                 widest_panel: avx512::WIDEST_PANEL,
                 levelled: true,
+                one_step: true,
                 run: avx512_bytes,
             }
         } else {
@@ -290,6 +297,7 @@ fn available() -> Vec<Kernels> {
         lanes: neon::LANES,
         widest_panel: neon::WIDEST_PANEL,
         levelled: true,
+        one_step: false,
         run: neon_bytes,
     };
     vec![
@@ -313,6 +321,11 @@ impl Kernels {
     /// The fastest that this processor can run.
     pub fn fastest() -> &'static Kernels {
         &AVAILABLE[0]
+    }
+
+    /// Whether bytes are multiplied and added up by one instruction.
+    pub fn bytes_in_one_step(&self) -> bool {
+        self.bytes.one_step
     }
 
     /// What decides how weights are laid out for these kernels.

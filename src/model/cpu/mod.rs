@@ -35,3 +35,22 @@ pub(super) fn has_bf16() -> bool {
 pub fn instruction_set() -> &'static str {
     kernels::Kernels::fastest().name
 }
+
+/// What the processor is used by, and whether it has bfloat16: all that decides speed and digits.
+pub fn processor() -> String {
+    let kernels = kernels::Kernels::fastest();
+    let bfloat16 = if kernels.halves.is_some() {
+        "with"
+    } else {
+        "without"
+    };
+    let bytes = if kernels.bytes_in_one_step() {
+        "with"
+    } else {
+        "without"
+    };
+    format!(
+        "{} {bfloat16} bfloat16, {bytes} products of bytes",
+        kernels.name
+    )
+}
