@@ -31,6 +31,7 @@ mod odd_input;
 mod out_of_reach;
 mod overview;
 mod playback;
+mod precision;
 mod search;
 #[cfg(unix)]
 mod sharing;

@@ -132,11 +132,19 @@ fn sounds_of(paths: &[PathBuf]) -> Vec<PathBuf> {
             continue;
         }
         let entries = walkdir::WalkDir::new(path).sort_by_file_name().into_iter();
-        let files = entries.flatten().filter(|entry| entry.file_type().is_file());
-        found.extend(files.map(|entry| entry.into_path()).filter(|path| is_sound(path)));
+        let files = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_file());
+        found.extend(
+            files
+                .map(|entry| entry.into_path())
+                .filter(|path| is_sound(path)),
+        );
     }
     let count = found.len().min(MOST_SOUNDS);
-    (0..count).map(|i| found[i * found.len() / count].clone()).collect()
+    (0..count)
+        .map(|i| found[i * found.len() / count].clone())
+        .collect()
 }
 
 fn is_sound(path: &Path) -> bool {

@@ -368,7 +368,7 @@ mod tests {
         let foreign = format!("{key}-{}", blake3::hash(b"no layers").to_hex());
         std::fs::write(file.with_file_name(foreign), b"no layers").expect("written");
         assert_eq!(load(folder.path(), "a model"), (expected, KINDS.len()));
-        assert_eq!(files(folder.path()), [file.clone()]);
+        assert_eq!(files(folder.path()), std::slice::from_ref(file));
     }
 
     #[test]

@@ -197,28 +197,70 @@ fn bfloat16_is_the_nearest_with_ties_to_even() {
     );
     // Half a step of 8 bits is 2^-9 of a number at most.
     assert!((rounded(-3.0e38) / -3.0e38 - 1.0).abs() <= 2f32.powi(-9));
-    assert!(rounded(f32::NAN).is_nan() && rounded(f32::INFINITY).is_infinite());
+    assert!(rounded(f32::INFINITY).is_infinite());
+    // All that are no numbers, among them those whose bits a rounding up would carry through.
+    for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff, 0xff80_8000] {
+        assert!(rounded(f32::from_bits(bits)).is_nan(), "{bits:x}");
+    }
 }
 
 #[test]
-fn products_of_bytes_are_equal_on_all_sets_and_near_the_exact_ones() {
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        let (x, affine) = example(seed as u64, shape);
-        let results: Vec<Vec<f32>> = Kernels::available()
-            .iter()
-            .map(|kernels| apply(kernels, &x, &affine, Precision::Int8, Activation::None))
-            .collect();
-        let exact = exact(&x, &affine, |x| x);
-        for (kernels, found) in Kernels::available().iter().zip(&results) {
-            for (i, (found, (exact, size))) in found.iter().zip(&exact).enumerate() {
-                // Sums are exact, so sets differ by the bias's addition only if that is fused.
-                let portable = results[results.len() - 1][i];
-                let tolerance = 2.0 * f32::EPSILON * portable.abs().max(1.0);
-                assert!((found - portable).abs() <= tolerance, "{}", kernels.name);
-                // Half a step of each factor: 1/255 of a range of 2, and 1/254 of one of 2.
-                let off = (f64::from(*found) - exact).abs();
-                let terms = shape.1 as f64;
-                assert!(off <= 0.0041 * (terms + size), "{}: {off}", kernels.name);
+fn products_of_bytes_equal_sums_of_integers() {
+    for kernels in Kernels::available() {
+        for (seed, shape) in SHAPES.into_iter().enumerate() {
+            let (x, affine) = example(seed as u64, shape);
+            let found = apply(kernels, &x, &affine, Precision::Int8, Activation::None);
+            let (rows, inputs, outputs) = shape;
+            let mut room = Narrowed::default();
+            let words = room.bytes(kernels, &x);
+            let (steps, zeros) = words.levels.unwrap();
+            for row in 0..rows {
+                let bytes: Vec<u8> = words.words[row * words.stride..][..words.stride]
+                    .iter()
+                    .flat_map(|word| word.to_le_bytes())
+                    .collect();
+                for (&byte, &x) in bytes.iter().zip(x.row(row)) {
+                    // Half a step, and the rounding of a number of up to 255 steps.
+                    let off = (f32::from(byte) - zeros[row] as f32) * steps[row] - x;
+                    assert!(off.abs() <= 0.5001 * steps[row], "{}: {off}", kernels.name);
+                }
+                for output in 0..outputs {
+                    let weights = &affine.weight[output * inputs..][..inputs];
+                    let step = weights.iter().fold(0f32, |most, w| most.max(w.abs())) / 127.0;
+                    let products = weights.iter().zip(&bytes).map(|(w, &byte)| {
+                        let level = i64::from(byte) - i64::from(zeros[row]);
+                        level * (w / step).round_ties_even() as i64
+                    });
+                    let sum = products.sum::<i64>() as f64;
+                    let exact = sum * f64::from(steps[row]) * f64::from(step);
+                    let expected = exact + f64::from(affine.bias[output]);
+                    // The sum is exact; it becomes a float, is multiplied twice and added once.
+                    let tolerance = 4.0 * f64::from(f32::EPSILON) * (exact.abs() + 1.0);
+                    let off = (f64::from(found[row * outputs + output]) - expected).abs();
+                    assert!(off <= tolerance, "{}, {shape:?}: {off}", kernels.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_layer_make_the_whole() {
+    for kernels in Kernels::available() {
+        for (seed, shape) in SHAPES.into_iter().enumerate() {
+            let (x, affine) = example(seed as u64, shape);
+            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+                let layer = Linear::pack(kernels, &affine, precision, Activation::Gelu);
+                let whole = apply(kernels, &x, &affine, precision, Activation::Gelu);
+                let (mut to, mut room) = (Matrix::default(), Narrowed::default());
+                to.shape(shape.0, shape.2);
+                let (words, ends) = (layer.narrow(kernels, &x, &mut room), layer.ends(4));
+                let divided = to.divided(&ends);
+                for part in 0..ends.len() {
+                    let to = &mut divided.part(part);
+                    layer.apply_part(kernels, &words, (part, ends.len()), to);
+                }
+                assert_eq!(numbers(&to), whole, "{}, {shape:?}", kernels.name);
             }
         }
     }
