@@ -4,7 +4,7 @@
   benches/compare.py [--rounds 5] [--limit 16] [--quick]
 
 Every round runs each pipeline once, each in a process of its own; the table has the medians over the
-rounds. --quick is one round of few clips, to see that all of it runs. A full run takes about ten minutes
+rounds. Ours keep what they remember (digests, packed weights) in the folder below, not in the user's cache. --quick is one round of few clips, to see that all of it runs. A full run takes about ten minutes
 after the first, which makes what is missing: a virtual environment, a checkpoint of full size with random
 weights (600 MB) and its ONNX graphs. Nothing else should run meanwhile.
 
@@ -16,10 +16,12 @@ weights (600 MB) and its ONNX graphs. Nothing else should run meanwhile.
 The clips are made here: ten seconds each, seeded, half of them 48 kHz mono and half 44.1 kHz stereo.
 """
 import argparse
+import hashlib
 import json
 import math
 import os
 import random
+import shutil
 import statistics
 import struct
 import subprocess
@@ -40,11 +42,15 @@ LIBRARY_FILES = 10_000
 
 
 def run(command, **more):
-    environment = dict(os.environ, OMP_NUM_THREADS=str(CORES), MKL_NUM_THREADS=str(CORES), HF_HUB_OFFLINE="1")
+    return subprocess.run([str(part) for part in command], env=surroundings(), text=True, check=True, **more)
+
+
+def surroundings():
+    environment = dict(os.environ, XDG_CACHE_HOME=str(WORK / "cache"), OMP_NUM_THREADS=str(CORES), MKL_NUM_THREADS=str(CORES), HF_HUB_OFFLINE="1")
     environment |= dict(TOKENIZERS_PARALLELISM="false", BENCH_STARTED=str(time.time()))
     # Some systems name an older processor to OpenBLAS, which would slow the others down.
     environment.pop("OPENBLAS_CORETYPE", None)
-    return subprocess.run([str(part) for part in command], env=environment, text=True, check=True, **more)
+    return environment
 
 
 def answer(command):
@@ -80,6 +86,11 @@ def binaries():
     return target / "soundseek", Path(bench)
 
 
+def digest(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def make_clips(folder):
     """Chords with noise and decay, so that no stage sees silence."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +121,7 @@ def cold(program, library, model, precision):
     times = []
     for word in ["a dog barking", "rain", "a slamming door", "a kick drum", "birds at dawn"]:
         start = time.perf_counter()
-        with subprocess.Popen([*map(str, command), word], stdout=subprocess.PIPE) as process:
+        with subprocess.Popen([*map(str, command), word], stdout=subprocess.PIPE, env=surroundings()) as process:
             line = process.stdout.readline()
             times.append(1000 * (time.perf_counter() - start))
         if not line or process.returncode:
@@ -157,16 +168,20 @@ def main():
     checkpoint = Path(os.environ.get("SOUNDSEEK_CHECKPOINT", WORK / "checkpoint"))
     if not (checkpoint / "config.json").exists():
         run([interpreter, REFERENCE / "make_checkpoint.py", checkpoint])
-    onnx = WORK / "onnx"
+    # Graphs and vectors of another checkpoint are of no use.
+    made_of = WORK / digest(checkpoint / "model.safetensors")
+    made_of.mkdir(exist_ok=True)
+    onnx = made_of / "onnx"
     reference = [interpreter, REFERENCE / "bench_python.py"]
     if not (onnx / "text.int8.onnx").exists():
         run([*reference, "export", "--model", checkpoint, "--onnx", onnx], capture_output=True)
     models = {"built-in": "builtin", "full size": checkpoint}
-    libraries = {}
+    libraries = {"built-in": WORK / "library built-in", "full size": made_of / "library"}
     for name, model in models.items():
-        libraries[name] = WORK / ("library " + name)
-        if not libraries[name].exists():
-            answer([bench, "fill", libraries[name], "--files", LIBRARY_FILES, "--model", model])
+        if not (libraries[name] / "filled").exists():
+            shutil.rmtree(libraries[name], ignore_errors=True)
+            run([bench, "fill", libraries[name], "--files", LIBRARY_FILES, "--model", model], stdout=subprocess.DEVNULL)
+            (libraries[name] / "filled").touch()
 
     audio, text, first = {}, {}, {}
     for turn in range(a.rounds):
@@ -186,6 +201,7 @@ def main():
             for precision in PRECISIONS if name == "full size" else ["f32"]:
                 time_ms = cold(program, libraries[name], model, precision)
                 gather(first, f"soundseek {name}, {precision}", {"ms": time_ms} if time_ms else None)
+    agreement = answer([program, "--model", checkpoint, "model", "bench", "--json"])
     shares = None
     if sounds := os.environ.get("SOUNDSEEK_SOUNDS"):
         shares = {p: answer([bench, "ingest", sounds, "--precision", p, "--limit", 50 if a.quick else 400]) for p in PRECISIONS}
@@ -195,6 +211,13 @@ def main():
     print_table("Clips of 10 s a second, clap-htsat-unfused; ratios of end_to_end", medians(audio), columns, ["torch-fp32", "ort-fp32", "ort-int8"])
     print_table("One text query, warm, milliseconds; ratios of p50_ms", medians(text), ["tokens", "least_ms", "p50_ms"], ["torch-fp32", "ort-fp32", "ort-int8"])
     print_table(f"Cold process to its first result, milliseconds; ours searches {LIBRARY_FILES} files", medians(first), ["ms"], ["torch-fp32"])
+    if agreement:
+        print(f"\nAgreement with f32 over {agreement['sounds']} sounds and {agreement['texts']} texts, mean cosines and top 10 in common\n")
+        print("| | sounds | texts | top 10 |\n|---|---|---|---|")
+        for row in agreement["precisions"]:
+            print(f"| {row['precision']} | {row['sounds_mean']:.5f} | {row['texts_mean']:.5f} | {row['top10_overlap']:.3f} |")
+    peak = ["env", f"SOUNDSEEK_MODEL={checkpoint}", "cargo", "bench", "--bench", "main", "--", "tower/none"]
+    print(run(peak, cwd=ROOT, capture_output=True).stdout)
     for precision, share in (shares or {}).items():
         print(f"\nBuilt-in model, {precision}, whole files of {sounds} into a library: {json.dumps(share)}")
 
