@@ -11,6 +11,7 @@ mod damaged_graph;
 mod database;
 mod duplicates;
 mod format;
+mod full_disk;
 mod model;
 mod recall;
 mod refusals;
