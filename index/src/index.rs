@@ -322,7 +322,8 @@ impl Index {
     }
 
     /// Rebuilds the graph if more than a fifth of its nodes are vectors that are gone, and drops
-    /// what the store holds in copies for vectors that are gone. Searches give the same results
+    /// what the store holds in copies for vectors that are gone, and writes the copies of codes that a
+    /// damage has cost. Searches give the same results
     /// before and after, but for the graph's own approximation.
     ///
     /// # Errors
@@ -349,9 +350,14 @@ impl Index {
         let per_chunk = ids_per_chunk(self.space.dimension);
         let live: std::collections::HashSet<u64> =
             self.flat.ids().iter().map(|id| id / per_chunk).collect();
-        let stale: Vec<u64> = Chunk::numbers(&self.space)?;
-        for number in stale.into_iter().filter(|number| !live.contains(number)) {
+        let held: std::collections::HashSet<u64> =
+            Chunk::numbers(&self.space)?.into_iter().collect();
+        for number in held.difference(&live) {
             self.space.codes.remove(&number.to_be_bytes())?;
+        }
+        let full = self.state.next_id / per_chunk;
+        for &number in live.difference(&held).filter(|&&number| number < full) {
+            self.write_chunk(number)?;
         }
         Ok(())
     }
@@ -450,11 +456,16 @@ impl Index {
     fn write_full_chunks(&self, ids: Ids) -> Result<()> {
         let per_chunk = ids_per_chunk(self.space.dimension);
         for number in ids.first / per_chunk..ids.range().end / per_chunk {
-            let range = number * per_chunk..(number + 1) * per_chunk;
-            let codes = range.map(|id| self.flat.slot(id).map(|slot| self.flat.code(slot)));
-            write_chunk(&self.space, number, codes)?;
+            self.write_chunk(number)?;
         }
         Ok(())
+    }
+
+    fn write_chunk(&self, number: u64) -> Result<()> {
+        let per_chunk = ids_per_chunk(self.space.dimension);
+        let range = number * per_chunk..(number + 1) * per_chunk;
+        let codes = range.map(|id| self.flat.slot(id).map(|slot| self.flat.code(slot)));
+        write_chunk(&self.space, number, codes)
     }
 }
 

@@ -88,6 +88,7 @@ impl Library {
         let library = Library::open_existing(directory)?;
         library.claim()?;
         let forgotten = library.sweep_closed()?;
+        library.tidy_indexes()?;
         let before = library.size_on_disk()?;
         drop(library);
         Database::compact(directory, cancel, progress)?;
@@ -124,6 +125,7 @@ impl Library {
         for (path, record) in library.files()? {
             library.put_file(&path, &record)?;
         }
+        library.tidy_indexes()?;
         library.flush()?;
         Ok(Repaired::Rewritten {
             sounds: salvaged.entries,
@@ -150,6 +152,16 @@ impl Library {
         for held in self.spaces()? {
             let config = Config::new(held.space, held.dimension);
             self.database.open_space(&config)?.assert_valid()?;
+        }
+        Ok(())
+    }
+
+    /// Brings the copies that indexes keep of their vectors in order.
+    fn tidy_indexes(&self) -> Result<()> {
+        for held in self.spaces()? {
+            let config = Config::new(held.space, held.dimension);
+            let mut index = self.database.open_space(&config)?;
+            index.compact(&|| false, &|_| ())?;
         }
         Ok(())
     }

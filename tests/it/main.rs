@@ -42,3 +42,4 @@ mod tui_drawings;
 mod tui_map;
 mod tui_screens;
 mod unread;
+mod upkeep;
