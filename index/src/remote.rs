@@ -59,11 +59,15 @@ impl Remote {
         &self.holder
     }
 
-    /// Asks, and waits for the answer. After an error the conversation is over.
+    /// Asks, and waits for the answer. What is too long to be asked is refused. After an error the
+    /// conversation is over.
     pub(crate) fn ask(&self, request: &Request) -> io::Result<Answer> {
+        let Some(request) = request.to_bytes() else {
+            return Ok(Answer::Refused);
+        };
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = wire::send(&mut *stream, &request.to_bytes())
-            .and_then(|()| wire::receive_answer(&mut *stream));
+        let answer =
+            wire::send(&mut *stream, &request).and_then(|()| wire::receive_answer(&mut *stream));
         if answer.is_err() {
             // A late answer must never be taken for that of another question.
             let _ = stream.shutdown(std::net::Shutdown::Both);

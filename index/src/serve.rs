@@ -203,10 +203,6 @@ fn answer(held: &Held, request: Request) -> Result<Answer> {
         Request::Names => Answer::Names(held.local.names()),
         Request::Size => Answer::Number(held.local.size_on_disk()?),
         Request::Changes => Answer::Number(held.changes()),
-        Request::Flush => {
-            held.local.flush()?;
-            Answer::Truth(true)
-        }
         Request::Write { tree, changes } if is_table(&tree) => {
             let records = held.tree(&tree)?;
             let had = match changes.first() {

@@ -30,6 +30,9 @@ pub(crate) struct Remote(Infallible);
 pub(crate) enum Silence {
     /// Nobody listens.
     Nobody,
+    /// Cannot be.
+    #[expect(dead_code, reason = "it is one of the answers of a real conversation")]
+    Hangs(Holder),
 }
 
 impl Remote {

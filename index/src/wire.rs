@@ -12,8 +12,8 @@ use crate::local::{Change, Record};
 /// What both ends say first: a name, and the version of what follows.
 pub(crate) const HELLO: [u8; 16] = *b"soundseek store1";
 
-/// The longest request; the largest part is the value of a table's record.
-const LONGEST_REQUEST: usize = 16 << 20;
+/// The longest request: many records of a table at once.
+const LONGEST_REQUEST: usize = 64 << 20;
 /// The longest answer: one record of any size, or [`SCAN_BYTES`] of records.
 const LONGEST_ANSWER: usize = 256 << 20;
 /// A scan is answered in parts of about this many bytes.
@@ -39,8 +39,6 @@ pub(crate) enum Request {
     Size,
     /// How often anything was written.
     Changes,
-    /// Everything to the disk.
-    Flush,
     /// Changes to one table, all or none; whether the first of them had a value.
     Write { tree: String, changes: Vec<Change> },
     /// A change to one record of a table, if it is as expected.
@@ -107,7 +105,8 @@ fn invalid() -> io::Error {
 }
 
 impl Request {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// The request, if it is not too long to be sent.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut to = Writing::default();
         match self {
             Request::Get { tree, key } => to.byte(0).bytes(tree.as_bytes()).bytes(key),
@@ -125,9 +124,8 @@ impl Request {
             Request::Names => to.byte(2),
             Request::Size => to.byte(3),
             Request::Changes => to.byte(4),
-            Request::Flush => to.byte(5),
             Request::Write { tree, changes } => {
-                to.byte(6).bytes(tree.as_bytes());
+                to.byte(5).bytes(tree.as_bytes());
                 for (key, value) in changes {
                     to.bytes(key).maybe(value.as_deref());
                 }
@@ -139,13 +137,13 @@ impl Request {
                 old,
                 new,
             } => to
-                .byte(7)
+                .byte(6)
                 .bytes(tree.as_bytes())
                 .bytes(key)
                 .maybe(old.as_deref())
                 .maybe(new.as_deref()),
         };
-        to.0
+        (to.0.len() <= LONGEST_REQUEST).then_some(to.0)
     }
 
     fn parse(bytes: &[u8]) -> Option<Request> {
@@ -164,8 +162,7 @@ impl Request {
             2 => Request::Names,
             3 => Request::Size,
             4 => Request::Changes,
-            5 => Request::Flush,
-            6 => {
+            5 => {
                 let tree = from.text()?;
                 let mut changes = Vec::new();
                 while !from.0.is_empty() {
@@ -173,7 +170,7 @@ impl Request {
                 }
                 Request::Write { tree, changes }
             }
-            7 => Request::Swap {
+            6 => Request::Swap {
                 tree: from.text()?,
                 key: from.bytes()?,
                 old: from.maybe()?,
@@ -324,7 +321,6 @@ mod tests {
             Request::Names,
             Request::Size,
             Request::Changes,
-            Request::Flush,
             Request::Write {
                 tree: tree.clone(),
                 changes: vec![(key.clone(), None), (vec![], Some(vec![1, 2]))],
@@ -355,7 +351,7 @@ mod tests {
     fn what_is_sent_is_what_is_received() {
         for request in requests() {
             let mut pipe = Vec::new();
-            send(&mut pipe, &request.to_bytes()).expect("sent");
+            send(&mut pipe, &request.to_bytes().expect("short")).expect("sent");
             assert_eq!(
                 receive_request(&mut pipe.as_slice()).expect("whole"),
                 request
@@ -382,12 +378,12 @@ mod tests {
         #[test]
         fn any_bytes_are_a_message_or_refused(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
-            which in 0usize..8,
+            which in 0usize..7,
             cut in any::<prop::sample::Index>(),
         ) {
             let _ = Request::parse(&bytes);
             let _ = Answer::parse(&bytes);
-            let whole = requests()[which].to_bytes();
+            let whole = requests()[which].to_bytes().expect("short");
             let cut = cut.index(whole.len());
             // A batch may end after any of its changes; nothing else is whole before its end.
             let early = Request::parse(&whole[..cut]);
