@@ -196,10 +196,6 @@ impl Hub {
         if settings.offline {
             return Err(HubError::Offline);
         }
-        Client::new(
-            &settings.endpoint,
-            settings.token.clone(),
-            settings.patience,
-        )
+        Client::new(&settings.endpoint, settings.token(), settings.patience)
     }
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub endpoint: String,
     /// Sent to that address and to no other host.
     pub token: Option<String>,
+    /// Where the token is read from when it is needed and not given.
+    pub token_file: Option<PathBuf>,
     /// True when nothing may be downloaded.
     pub offline: bool,
     /// How long a connection may be silent.
@@ -56,8 +58,6 @@ impl Settings {
             let caches = path("XDG_CACHE_HOME").or_else(caches);
             Some(caches?.join("huggingface"))
         });
-        let token_file = || path("HF_TOKEN_PATH").or_else(|| Some(home.as_ref()?.join("token")));
-        let token = text("HF_TOKEN").or_else(|| std::fs::read_to_string(token_file()?).ok());
         let is_true = |value: &str| {
             let value = value.to_ascii_lowercase();
             matches!(&*value, "1" | "on" | "yes" | "true")
@@ -65,13 +65,22 @@ impl Settings {
         Settings {
             cache: path("HF_HUB_CACHE").or_else(|| Some(home.as_ref()?.join("hub"))),
             endpoint: text("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()),
-            token: token
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty()),
+            token: text("HF_TOKEN"),
+            token_file: path("HF_TOKEN_PATH").or_else(|| Some(home.as_ref()?.join("token"))),
             offline: text("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             patience: PATIENCE,
             pause: PAUSE,
         }
+    }
+}
+
+impl Settings {
+    /// The token, read from its file if need be.
+    pub(super) fn token(&self) -> Option<String> {
+        let from_file = || std::fs::read_to_string(self.token_file.as_ref()?).ok();
+        let token = self.token.clone().or_else(from_file)?;
+        let token = token.trim();
+        (!token.is_empty()).then(|| token.to_owned())
     }
 }
 
@@ -122,11 +131,11 @@ mod tests {
         std::fs::write(home.path().join("token"), "from-a-file\n").expect("written");
         let home = home.path().to_str().expect("Unicode");
         let from_file = settings(&[("HF_HOME", home)]);
-        assert_eq!(from_file.token.as_deref(), Some("from-a-file"));
+        assert_eq!(from_file.token().as_deref(), Some("from-a-file"));
         let from_variable = settings(&[("HF_HOME", home), ("HF_TOKEN", "secret ")]);
-        assert_eq!(from_variable.token.as_deref(), Some("secret"));
+        assert_eq!(from_variable.token().as_deref(), Some("secret"));
         assert!(!format!("{from_variable:?}").contains("secret"));
-        assert_eq!(settings(&[]).token, None);
+        assert_eq!(settings(&[]).token(), None);
     }
 
     #[test]

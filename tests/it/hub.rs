@@ -468,6 +468,7 @@ fn a_server_that_falls_silent_is_given_up_and_what_came_is_kept() {
         cache: Some(desk.folder.path().join("hf/hub")),
         endpoint: desk.server.address(),
         token: None,
+        token_file: None,
         offline: false,
         patience: Duration::from_millis(100),
         pause: Duration::from_millis(1),
