@@ -13,18 +13,29 @@ use soundseek_index::{Config, Space, Vector};
 
 use crate::agreement;
 use crate::audio::SegmentPlan;
+use crate::batches::Batches;
 use crate::mel::{LogMel, LogMelExtractor, Scratch};
-use crate::model::{Checkpoint, ClapModel, Device, LoadOptions, Precision};
+use crate::model::{Checkpoint, ClapModel, Device, LoadOptions, ModelError, Precision};
 
 /// How many texts' vectors are remembered. A vector is 2 KiB at most, so this is at most 1 MiB.
 const REMEMBERED_TEXTS: usize = 512;
 
+/// What computes the embeddings of a batch of spectrograms.
+pub type Tower =
+    Box<dyn Fn(&ClapModel, &[LogMel]) -> Result<Vec<Vec<f32>>, ModelError> + Send + Sync>;
+
 /// Texts and segments of sound to vectors in one shared space.
 pub struct Embedder {
     model: ClapModel,
-    device: Device,
+    accelerator: Option<Accelerator>,
     extractor: LogMelExtractor,
     texts: Mutex<HashMap<String, Vector>>,
+}
+
+/// A device with memory of its own, which may be full.
+struct Accelerator {
+    batches: Batches,
+    tower: Tower,
 }
 
 impl Embedder {
@@ -43,9 +54,13 @@ impl Embedder {
         };
         let model = ClapModel::load(checkpoint, options)?;
         let extractor = LogMelExtractor::new(model.mel_config())?;
+        let accelerator = (options.device != Device::Cpu).then(|| Accelerator {
+            batches: Batches::for_memory(model.free_bytes(), model.clip_bytes()),
+            tower: Box::new(ClapModel::audio_embeddings),
+        });
         Ok(Embedder {
             model,
-            device: options.device,
+            accelerator,
             extractor,
             texts: Mutex::new(HashMap::new()),
         })
@@ -56,9 +71,23 @@ impl Embedder {
         &self.model
     }
 
+    /// The same model with segments computed by `tower`, in batches as for an accelerator. This is how
+    /// what is done around a device can be tried where there is none.
+    pub fn on_accelerator(self, batches: Batches, tower: Tower) -> Embedder {
+        Embedder {
+            accelerator: Some(Accelerator { batches, tower }),
+            ..self
+        }
+    }
+
     /// True when the model runs on the processor and not on an accelerator.
     pub fn on_cpu(&self) -> bool {
-        matches!(self.device, Device::Cpu)
+        self.accelerator.is_none()
+    }
+
+    /// How many segments an accelerator takes at once; `None` on the processor.
+    pub fn batch(&self) -> Option<usize> {
+        Some(self.accelerator.as_ref()?.batches.most())
     }
 
     /// The space that the vectors lie in: the model's name and the digest of all that decides them.
@@ -98,17 +127,36 @@ impl Embedder {
         self.extractor.extract(samples, scratch)
     }
 
-    /// The vectors of a batch of segments' spectrograms, in their order.
+    /// The vectors of a batch of segments' spectrograms, in their order. An accelerator that has no room
+    /// for so many gets fewer at a time, from then on.
     ///
     /// # Errors
     ///
-    /// When the model cannot be computed (weights that are not finite, a device that fails).
+    /// When the model cannot be computed (weights that are not finite, a device that fails or has no
+    /// room for a single segment).
     pub fn embed_features(&self, batch: &[LogMel]) -> Result<Vec<Vector>> {
-        self.model
-            .audio_embeddings(batch)?
+        let embeddings = match &self.accelerator {
+            None => self.model.audio_embeddings(batch)?,
+            Some(accelerator) => self.accelerated(accelerator, batch)?,
+        };
+        embeddings
             .into_iter()
             .map(|embedding| Vector::normalized(embedding).context("an audio embedding"))
             .collect()
+    }
+
+    fn accelerated(&self, accelerator: &Accelerator, batch: &[LogMel]) -> Result<Vec<Vec<f32>>> {
+        let Accelerator { batches, tower } = accelerator;
+        let embeddings = batches.run(batch, ModelError::is_out_of_memory, |batch| {
+            tower(&self.model, batch)
+        });
+        embeddings.map_err(|error| match error.is_out_of_memory() {
+            true => anyhow::Error::from(error).context(
+                "the accelerator has no room for a single segment: end other programs that use it, \
+                 or compute with --device cpu",
+            ),
+            false => error.into(),
+        })
     }
 
     /// The vector of a text, exactly as it stands.

@@ -2,7 +2,8 @@
 //!
 //! The library is a pipeline, and its modules are the stages: [`audio`] turns files into segments of
 //! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
-//! into embeddings in one shared space, [`hub`] finds the models that people name, and [`embed`] is the seam between those and what uses them.
+//! into embeddings in one shared space, [`hub`] finds the models that people name, and [`embed`] is the seam between those and what uses them ([`batches`] is how
+//! much goes to an accelerator at once).
 //! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`estimate`]
 //! tells how long that will take, [`agreement`] what the model gives in smaller numbers, [`search`] asks it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
 //! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
@@ -11,6 +12,7 @@
 
 pub mod agreement;
 pub mod audio;
+pub mod batches;
 pub mod demo;
 pub mod display;
 pub mod embed;

@@ -98,12 +98,13 @@ pub(super) fn run(
     }
     let threads = job.options.threads.max(1);
     let claims = Claims::default();
+    // On an accelerator two threads take turns: one hands a batch over while the other's is computed.
+    let embedding_threads = if job.embedder.on_cpu() { threads } else { 2 };
     // Two batches for each embedding thread: enough that the towers never wait, little enough that
     // memory stays at a few spectrograms (250 KiB each) a core.
-    let (features_out, features_in) = bounded(2 * threads * job.options.batch.max(1));
+    let (features_out, features_in) = bounded(2 * embedding_threads * batch_size(job));
     let (messages_out, messages_in) = bounded(64);
     let decoders = worker_pool(threads, "decode")?;
-    let embedding_threads = if job.embedder.on_cpu() { threads } else { 1 };
     std::thread::scope(|scope| {
         for _ in 0..embedding_threads {
             let (input, output) = (features_in.clone(), messages_out.clone());
@@ -137,6 +138,11 @@ pub(super) fn run(
         }
         .run(messages_in)
     })
+}
+
+/// The most segments that are embedded at once: an accelerator knows best.
+fn batch_size(job: &Job<'_>) -> usize {
+    job.embedder.batch().unwrap_or(job.options.batch).max(1)
 }
 
 /// Threads that give way to whatever else the machine does.
@@ -315,7 +321,7 @@ fn embed_batches(job: &Job<'_>, input: &Receiver<SegmentFeatures>, output: &Send
     };
     while let Ok(first) = input.recv() {
         let mut batch = vec![first];
-        batch.extend(input.try_iter().take(job.options.batch.max(1) - 1));
+        batch.extend(input.try_iter().take(batch_size(job) - 1));
         if job.control.wait() {
             continue;
         }

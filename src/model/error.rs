@@ -233,3 +233,21 @@ pub enum ModelError {
     #[error("the network cannot be computed")]
     Compute(#[from] candle_core::Error),
 }
+
+impl ModelError {
+    /// True when the device had no room for the batch: a smaller one may fit.
+    pub fn is_out_of_memory(&self) -> bool {
+        let ModelError::Compute(error) = self else {
+            return false;
+        };
+        // Candle carries what CUDA, cuBLAS and Metal say as text.
+        let text = error.to_string().to_lowercase();
+        let signs = [
+            "out of memory",
+            "out_of_memory",
+            "alloc_failed",
+            "insufficient memory",
+        ];
+        signs.iter().any(|sign| text.contains(sign))
+    }
+}

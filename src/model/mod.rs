@@ -188,6 +188,24 @@ impl ClapModel {
         &self.tokenizer
     }
 
+    /// About the most memory, in bytes, that a clip takes on its way through the audio encoder on an
+    /// accelerator: the widest stage is the first, whose tokens have their channels about 22 times (in,
+    /// out, query, key, value, and the four times as wide hidden layer with its copies) and for each
+    /// head the scores of a window thrice.
+    pub fn clip_bytes(&self) -> u64 {
+        let audio = &self.config.audio_config;
+        let side = audio.spec_size / audio.patch_size;
+        let window = audio.window_size * audio.window_size;
+        let heads = audio.num_attention_heads.first().copied().unwrap_or(1);
+        let floats = 22 * audio.patch_embeds_hidden_size + 3 * heads * window;
+        (side * side * floats * size_of::<f32>()) as u64
+    }
+
+    /// The bytes that are free on the model's device, where it tells.
+    pub fn free_bytes(&self) -> Option<u64> {
+        device::free_bytes(&self.device)
+    }
+
     /// Factor from cosine to logit when texts are ranked for one clip.
     pub fn logit_scale_audio(&self) -> f32 {
         self.logit_scale_audio

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod accelerator;
 mod audio;
 mod audio_resampling;
 mod checkpoint;

@@ -27,6 +27,8 @@ fn spaces_lie_side_by_side_and_go_one_at_a_time() {
     };
     let listed = database.spaces().expect("listed");
     assert_eq!(listed, [summary(&large, 5), summary(&small, 3)]);
+    assert_eq!(database.keys("small").expect("read"), [[0], [1], [2]]);
+    assert!(database.keys("nobody's").expect("read").is_empty());
 
     assert!(database.remove_space("small").expect("removed"));
     assert!(!database.remove_space("small").expect("nothing to remove"));
