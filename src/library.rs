@@ -237,6 +237,22 @@ impl Library {
         Ok(contents)
     }
 
+    /// True when a known file has no vectors in `index`, as after a change of the model.
+    ///
+    /// # Errors
+    ///
+    /// When the store is damaged.
+    pub fn lacks_vectors_in(&self, index: &Index) -> Result<bool> {
+        for link in self.links.iter() {
+            let (key, _) = link?;
+            let content: Option<&ContentHash> = key.first_chunk();
+            if !content.is_some_and(|content| index.contains(content)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Drops all vectors of a model; true when there were some.
     ///
     /// # Errors

@@ -206,6 +206,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether there is something to embed for this process. A store that cannot be read says so where
+    /// it matters.
+    fn lacks_vectors(&self) -> bool {
+        if self.library.holder().is_some() {
+            return false;
+        }
+        let index = self.index.read();
+        let index = index.expect("no thread panics while it writes the index");
+        self.library.lacks_vectors_in(&index).unwrap_or(false)
+    }
+
     fn facts(&self) -> Result<LibraryFacts> {
         let failures = self.library.failures()?.into_iter();
         Ok(LibraryFacts {
@@ -271,7 +282,13 @@ impl Workers {
             }
             let indexing = {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
-                std::thread::spawn(move || for_indexing.serve(&engine, &answer))
+                std::thread::spawn(move || {
+                    // Another model was chosen: what has no vectors of it is not found until it has.
+                    if engine.lacks_vectors() {
+                        for_indexing.add(vec![]);
+                    }
+                    for_indexing.serve(&engine, &answer);
+                })
             };
             let drawing = {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));

@@ -3,8 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use crossbeam_channel::unbounded;
 use serde_json::Value;
+use soundseek::embed::Embedder;
+use soundseek::export::Desktop;
+use soundseek::model::{Checkpoint, Device};
+use soundseek::tui::worker::{IndexingState, Progress, Response, Workers};
 use tempfile::TempDir;
 
 use crate::support::{Studio, command, soundseek, stderr, stdout};
@@ -269,6 +275,40 @@ fn another_model_is_chosen_indexed_with_and_the_old_one_dropped_when_asked() {
         said.contains("4 of 4 files have no vectors of it"),
         "{said}"
     );
+}
+
+#[test]
+fn the_terminal_ui_embeds_what_the_chosen_model_lacks_without_being_asked() {
+    let studio = indexed();
+    done(
+        &studio,
+        &["model", "use", tiny().to_str().expect("Unicode")],
+    );
+    let (sender, answers) = unbounded();
+    let load = || Embedder::load(&Checkpoint::Folder(tiny()), Device::Cpu);
+    let workers = Workers::start(
+        studio.library(),
+        Box::new(load),
+        vec![],
+        Desktop::new("".as_ref(), false),
+        Arc::new(move |response| drop(sender.send(response))),
+    );
+    let outcome = answers.iter().find_map(|response| match response {
+        Response::Indexing(Progress {
+            state: IndexingState::Done(outcome),
+            ..
+        }) => Some(outcome),
+        _ => None,
+    });
+    assert_eq!(
+        outcome.expect("it indexes"),
+        "3 files indexed, 1 recognised"
+    );
+    drop(workers);
+    // The next time there is nothing to do.
+    let (library, embedder) = (studio.library(), load().expect("the model"));
+    let index = library.index_for_search(&embedder).expect("its vectors");
+    assert!(!library.lacks_vectors_in(&index).expect("read"));
 }
 
 #[test]
