@@ -5,7 +5,8 @@
 //! reading, and [`carve`] finds records in the bare bytes of a log that nothing else can read. For
 //! that a frame repeats the names of its tree and its key, and has a number that grows with every
 //! write, by which the newest of several versions is known. A removed record leaves a frame that
-//! says so, or carving would bring it back; rewriting the store drops those.
+//! says so, or carving would bring it back; rewriting the store drops those. (It also keeps sled from
+//! merging the nodes of its trees, which readers in other threads were seen to wait for by seconds.)
 //!
 //! It costs 26 bytes, the tree's name and the key: some 50 bytes on a vector of 384 numbers, which
 //! takes 1,536 (three in a hundred).
