@@ -12,10 +12,11 @@ use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::index::Index;
 use crate::index::Progress;
+use crate::records::{Batch, Records, commit};
 use crate::rewrite::{self, ABOUT};
 use crate::salvage::{self, Repaired};
 use crate::space::{SpaceStore, tree_prefix};
-use crate::store::{Batch, Records, Store, commit};
+use crate::store::Store;
 use crate::table::Table;
 
 pub(crate) const NEXT_SPACE_KEY: &[u8] = b"next space";

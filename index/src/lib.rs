@@ -46,6 +46,7 @@ mod index;
 mod kernels;
 mod local;
 mod preparation;
+mod records;
 #[cfg(unix)]
 mod remote;
 mod rewrite;

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::store::{Batch, Records, Store, commit};
+use crate::records::{Batch, Records, commit};
+use crate::store::Store;
 use crate::vector::Vector;
 
 const STATE: &[u8] = b"state";

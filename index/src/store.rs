@@ -1,21 +1,21 @@
 //! The store of a folder, wherever it is open: in this process, or in another that serves it.
 //!
 //! sled lets one process open a store. The first that comes has it ("holds" it) and lets others read
-//! along through a socket ([`crate::serve`]); for whatever is built on [`Records`] there is no
+//! along through a socket ([`crate::serve`]); for whatever is built on [`Records`](crate::records::Records) there is no
 //! difference. When the holder goes in the middle of something, the next question opens the store
 //! here, or calls whoever holds it by then, and is asked again: questions change nothing, and
 //! changes say what they expect to find.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
 use crate::holder::{Holder, Lock, note};
-use crate::local::{self, Change, Local, Record, Storing, Tree, Value, Walk};
+use crate::local::{Local, Storing, Tree};
+use crate::records::Records;
 #[cfg(unix)]
 use crate::remote::{Remote, Silence};
 use crate::rewrite;
@@ -42,8 +42,8 @@ pub(crate) struct Store {
 }
 
 /// What all handles of one folder share.
-struct Home {
-    dir: PathBuf,
+pub(crate) struct Home {
+    pub(crate) dir: PathBuf,
     link: RwLock<Link>,
     /// How often another link was made.
     links: AtomicU64,
@@ -51,15 +51,15 @@ struct Home {
 
 /// Where the store is open.
 #[derive(Clone)]
-enum Link {
+pub(crate) enum Link {
     Here(Arc<Here>),
     There(Arc<Remote>),
 }
 
 /// The store, open in this process; the listener goes before what it serves.
-struct Here {
+pub(crate) struct Here {
     _server: Option<Server>,
-    held: Arc<Held>,
+    pub(crate) held: Arc<Held>,
 }
 
 /// What is open, and what others have done to it.
@@ -97,11 +97,7 @@ impl Store {
 
     /// The tree of this name. It is made when something is written to it.
     pub(crate) fn records(&self, name: &str) -> Records {
-        Records {
-            tree: OnceLock::new(),
-            name: Arc::from(name),
-            home: Arc::clone(&self.home),
-        }
+        Records::new(name, &self.home)
     }
 
     /// Removes the tree of this name with everything in it.
@@ -284,7 +280,7 @@ pub(crate) fn open_sealed(dir: &Path, store: &Path) -> Result<Local> {
 }
 
 impl Home {
-    fn link(&self) -> Link {
+    pub(crate) fn link(&self) -> Link {
         self.link
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -297,7 +293,7 @@ impl Home {
     }
 
     /// What is open here, or who has it instead.
-    fn held(&self) -> Result<Arc<Held>> {
+    pub(crate) fn held(&self) -> Result<Arc<Held>> {
         match self.link() {
             Link::Here(here) => Ok(Arc::clone(&here.held)),
             Link::There(remote) => Err(Error::Held {
@@ -309,7 +305,7 @@ impl Home {
 
     /// Answers a question here, or asks the holder. A holder that is gone is replaced by whoever has
     /// the store by then, which may be this process.
-    fn either<T>(
+    pub(crate) fn either<T>(
         &self,
         here: &dyn Fn(&Held) -> Result<T>,
         request: &dyn Fn() -> Request,
@@ -379,7 +375,7 @@ impl Held {
     }
 
     /// Counts what is written.
-    fn written(&self) {
+    pub(crate) fn written(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -431,296 +427,4 @@ pub(crate) fn is_closed(store: &Path) -> bool {
         }
         closed
     })
-}
-
-/// One ordered map from bytes to bytes.
-#[derive(Clone)]
-pub(crate) struct Records {
-    /// Before `home`, so that the store is closed after its trees.
-    tree: OnceLock<Tree>,
-    name: Arc<str>,
-    home: Arc<Home>,
-}
-
-impl Records {
-    /// The tree, if the store is open here.
-    fn here(&self) -> Result<Option<&Tree>> {
-        if let Some(tree) = self.tree.get() {
-            return Ok(Some(tree));
-        }
-        match self.home.link() {
-            Link::There(_) => Ok(None),
-            Link::Here(here) => {
-                let tree = here.held.tree(&self.name)?;
-                Ok(Some(self.tree.get_or_init(|| tree)))
-            }
-        }
-    }
-
-    /// Says that something is about to be written, and where.
-    fn for_writing(&self) -> Result<Option<&Tree>> {
-        let tree = self.here()?;
-        if tree.is_some() {
-            self.home.held()?.written();
-        }
-        Ok(tree)
-    }
-
-    fn ask<T>(
-        &self,
-        here: &dyn Fn(&Tree) -> Result<T>,
-        request: &dyn Fn() -> Request,
-        there: &dyn Fn(Answer) -> Option<T>,
-    ) -> Result<T> {
-        self.home
-            .either(&|held| here(&held.tree(&self.name)?), request, there)
-    }
-
-    fn tree_name(&self) -> String {
-        self.name.to_string()
-    }
-
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        if let Some(tree) = self.here()? {
-            return tree.get(key);
-        }
-        let request = || Request::Get {
-            tree: self.tree_name(),
-            key: key.to_vec(),
-        };
-        self.ask(&|tree| tree.get(key), &request, &|answer| match answer {
-            Answer::Value(value) => Some(value.map(Value::from)),
-            _ => None,
-        })
-    }
-
-    /// Returns whether the key had a value before.
-    pub(crate) fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<bool> {
-        self.put(key, Some(value))
-    }
-
-    /// Returns whether there was a value.
-    pub(crate) fn remove(&self, key: &[u8]) -> Result<bool> {
-        self.put(key, None)
-    }
-
-    fn put(&self, key: &[u8], value: Option<Vec<u8>>) -> Result<bool> {
-        if let Some(tree) = self.for_writing()? {
-            return tree.put(key, value.as_deref());
-        }
-        let request = || Request::Write {
-            tree: self.tree_name(),
-            changes: vec![(key.to_vec(), value.clone())],
-        };
-        let here = |tree: &Tree| {
-            self.home.held()?.written();
-            tree.put(key, value.as_deref())
-        };
-        self.ask(&here, &request, &truth)
-    }
-
-    /// Sets or removes a value if the key has `old` now. Returns whether it had.
-    pub(crate) fn swap(&self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
-        if let Some(tree) = self.for_writing()? {
-            return tree.swap(key, old, new);
-        }
-        let request = || Request::Swap {
-            tree: self.tree_name(),
-            key: key.to_vec(),
-            old: old.map(<[u8]>::to_vec),
-            new: new.map(<[u8]>::to_vec),
-        };
-        let here = |tree: &Tree| {
-            self.home.held()?.written();
-            tree.swap(key, old, new)
-        };
-        self.ask(&here, &request, &truth)
-    }
-
-    /// All records, in the order of their keys.
-    pub(crate) fn iter(&self) -> Scan {
-        self.with_prefix(b"")
-    }
-
-    /// The records whose key starts with `prefix`, in order.
-    pub(crate) fn with_prefix(&self, prefix: &[u8]) -> Scan {
-        self.scan(prefix, false)
-    }
-
-    fn scan(&self, prefix: &[u8], keys: bool) -> Scan {
-        let here = match self.here() {
-            Ok(tree) => tree.map(|tree| {
-                if prefix.is_empty() {
-                    tree.iter()
-                } else {
-                    tree.with_prefix(prefix)
-                }
-            }),
-            // The first part that is asked for meets the same error.
-            Err(_) => None,
-        };
-        Scan {
-            here,
-            there: Parts {
-                prefix: prefix.to_vec(),
-                keys,
-                ready: VecDeque::new(),
-                last: None,
-                more: true,
-            },
-            records: self.clone(),
-        }
-    }
-
-    /// Walks all records; there is no stored count.
-    pub(crate) fn len(&self) -> Result<usize> {
-        let mut count = 0;
-        for record in self.scan(b"", true) {
-            record?;
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    pub(crate) fn is_empty(&self) -> Result<bool> {
-        Ok(self.scan(b"", true).next().transpose()?.is_none())
-    }
-
-    pub(crate) fn clear(&self) -> Result<()> {
-        let held = self.home.held()?;
-        held.written();
-        held.tree(&self.name)?.clear()
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.home.dir
-    }
-
-    /// Whether another process has the store open.
-    pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self.home.link(), Link::There(_))
-    }
-
-    /// Makes sure that this process has the store open.
-    pub(crate) fn is_here(&self) -> Result<()> {
-        self.home.held().map(drop)
-    }
-}
-
-fn truth(answer: Answer) -> Option<bool> {
-    match answer {
-        Answer::Truth(truth) => Some(truth),
-        _ => None,
-    }
-}
-
-/// Goes through records; through those of another process part by part, so that records that
-/// are written meanwhile may or may not be among them.
-pub(crate) struct Scan {
-    here: Option<Walk>,
-    there: Parts,
-    records: Records,
-}
-
-struct Parts {
-    prefix: Vec<u8>,
-    keys: bool,
-    ready: VecDeque<Record>,
-    last: Option<Vec<u8>>,
-    more: bool,
-}
-
-impl Scan {
-    fn next_part(&mut self) -> Result<()> {
-        let parts = &self.there;
-        let request = || Request::Scan {
-            tree: self.records.tree_name(),
-            prefix: parts.prefix.clone(),
-            after: parts.last.clone(),
-            keys: parts.keys,
-        };
-        // The holder may be gone by now, and the rest be read here.
-        let here = |tree: &Tree| {
-            let rest: Result<Vec<Record>> = match &parts.last {
-                None => tree.with_prefix(&parts.prefix).collect(),
-                Some(last) => tree.after(&parts.prefix, last).collect(),
-            };
-            rest.map(|records| (records, false))
-        };
-        let there = |answer| match answer {
-            Answer::Records(records, more) => Some((records, more)),
-            _ => None,
-        };
-        let (records, more) = self.records.ask(&here, &request, &there)?;
-        self.there.more = more && !records.is_empty();
-        if let Some((key, _)) = records.last() {
-            self.there.last = Some(key.clone());
-        }
-        self.there.ready = records.into();
-        Ok(())
-    }
-}
-
-impl Iterator for Scan {
-    type Item = Result<Record>;
-
-    fn next(&mut self) -> Option<Result<Record>> {
-        if let Some(walk) = &mut self.here {
-            return walk.next();
-        }
-        if self.there.ready.is_empty()
-            && self.there.more
-            && let Err(error) = self.next_part()
-        {
-            self.there.more = false;
-            return Some(Err(error));
-        }
-        self.there.ready.pop_front().map(Ok)
-    }
-}
-
-/// Changes to one tree.
-#[derive(Default)]
-pub(crate) struct Batch(Vec<Change>);
-
-impl Batch {
-    pub(crate) fn insert(&mut self, key: &[u8], value: Vec<u8>) {
-        self.0.push((key.to_vec(), Some(value)));
-    }
-
-    pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.0.push((key.to_vec(), None));
-    }
-}
-
-/// Applies the changes to their trees, all of them or none, over a crash too.
-pub(crate) fn commit(parts: &[(&Records, Batch)]) -> Result<()> {
-    let Some((first, batch)) = parts.first() else {
-        return Ok(());
-    };
-    let mut trees = Vec::with_capacity(parts.len());
-    for (records, batch) in parts {
-        if let Some(tree) = records.here()? {
-            trees.push((tree, batch.0.as_slice()));
-        }
-    }
-    if trees.len() == parts.len() {
-        first.home.held()?.written();
-        return local::commit(&trees);
-    }
-    if parts.len() > 1 {
-        return Err(first.home.held().err().unwrap_or(Error::Locked {
-            path: first.path().to_path_buf(),
-            holder: None,
-        }));
-    }
-    let request = || Request::Write {
-        tree: first.tree_name(),
-        changes: batch.0.clone(),
-    };
-    let here = |tree: &Tree| {
-        first.home.held()?.written();
-        local::commit(&[(tree, &batch.0)]).map(|()| true)
-    };
-    first.ask(&here, &request, &truth).map(drop)
 }

@@ -3,7 +3,7 @@
 //! Apart from the database, which hands tables out, because it has nothing to do with spaces.
 
 use crate::error::Result;
-use crate::store::{Batch, Records, commit};
+use crate::records::{Batch, Records, commit};
 
 /// Ordered records that the caller keeps beside its vectors; keys and values are opaque.
 #[derive(Clone)]
