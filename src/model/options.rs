@@ -23,8 +23,8 @@ pub enum Precision {
     /// bfloat16, 8 bits of mantissa, with sums in 32 bits.
     Bf16,
     /// Bytes: weights with a step for each output, activations with a step for each token. The text
-    /// encoder's attention, a third of its weights, needs more digits and has bfloat16, or 32-bit
-    /// floats on processors without.
+    /// encoder's attention and its last two blocks, nearly half of its weights, need more digits and
+    /// have bfloat16, or 32-bit floats on processors without.
     Int8,
     /// The fastest of the others whose embeddings agree with those of 32-bit floats on this machine;
     /// [`crate::embed::Embedder::load`] measures it once.

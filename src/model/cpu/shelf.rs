@@ -27,8 +27,9 @@ use super::super::weights;
 use super::kernels::{Activation, Kernels};
 use super::linear::{ALIGNMENT, Linear};
 
-/// Changes with the format of the file and the layout of packed layers.
-const FORMAT: u32 = 1;
+/// Changes with the format of the file, the layout of packed layers, and the number format that each
+/// layer has in a precision.
+const FORMAT: u32 = 2;
 
 /// What a file begins with.
 const MAGIC: &[u8; 16] = b"soundseek packed";
