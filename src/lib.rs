@@ -10,6 +10,7 @@
 //! shown and written there and on the command line, [`json`] how they are written for programs.
 //! [`demo`] synthesises sounds to try it all on.
 
+pub mod adapt;
 pub mod agreement;
 pub mod audio;
 pub mod batches;

@@ -8,6 +8,7 @@
 //! content to the path, then the path's record. Whatever is missing is redone by the next run, and
 //! what is left over (vectors without a path) is never shown and is swept by [`Library::sweep`].
 
+mod adapted;
 mod cache;
 mod catalog;
 mod facets;
@@ -30,6 +31,7 @@ use serde::Deserialize;
 use soundseek_index::{Config, Database, Holder, Index, Space, SpaceSummary, Table};
 
 use crate::embed::Embedder;
+use adapted::HeldAdapter;
 pub use cache::Cache;
 use catalog::Catalog;
 pub use facets::{Facets, LENGTH_EDGES_S};
@@ -61,6 +63,8 @@ pub struct Library {
     settings: Table,
     /// Content to [`Marks`].
     marked: Marked,
+    /// What searches by description were taught.
+    adapter: HeldAdapter,
     /// What the model has called sounds.
     labels: LabelStore,
     /// Held while a file's record is written, so that it never differs from the store.
@@ -110,6 +114,7 @@ impl Library {
             mounts: database.table("mounts")?,
             settings: database.table("settings")?,
             marked: Marked::open(database.table("marks")?)?,
+            adapter: HeldAdapter::default(),
             labels: LabelStore::new(database.table("label sets")?, database.table("labels")?),
             catalog: RwLock::default(),
             seen: AtomicU64::new(database.changes_by_others()?),

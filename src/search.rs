@@ -231,8 +231,17 @@ impl<'a> Searcher<'a> {
 
     fn part_vector(&self, source: &Source) -> Result<Vector> {
         match source {
-            Source::Text(text) => self.embedder.embed_text(text),
+            Source::Text(text) => self.text_vector(text),
             Source::Clip { path, span } => self.clip_vector(path, span.as_ref()),
+        }
+    }
+
+    /// A text's vector, in the library's own words where it was taught some.
+    fn text_vector(&self, text: &str) -> Result<Vector> {
+        let vector = self.embedder.embed_text(text)?;
+        match self.library.adapter(&self.embedder.space()?)? {
+            Some(adapter) => adapter.apply(&vector),
+            None => Ok(vector),
         }
     }
 

@@ -93,6 +93,14 @@ pub enum Command {
     ///
     /// Exit status: 0 when all files were told, 2 on an error.
     Tag(TagArgs),
+    /// Teach searches by description this library's own words
+    ///
+    /// Learns a small adapter on top of the model, from files and descriptions or from the files' own
+    /// names, and keeps it only when it finds more among descriptions that it has not seen. Nothing is
+    /// indexed again, and it can be turned off at any time.
+    ///
+    /// Exit status: 0 when it was kept, 1 when it finds no more than before, 2 on an error.
+    Adapt(AdaptArgs),
     /// Rank given sentences by how well they describe a sound
     ///
     /// Exit status: 0 when all files were told, 2 on an error.
@@ -373,6 +381,37 @@ pub struct TagArgs {
     #[arg(long)]
     pub moments: bool,
     /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AdaptArgs {
+    /// Files and descriptions: a table with commas or tabs, a row for each file
+    #[arg(value_name = "PAIRS", value_hint = ValueHint::FilePath)]
+    pub pairs: Option<PathBuf>,
+    /// Learn from the names of the library's files
+    #[arg(long, conflicts_with = "pairs")]
+    pub from_names: bool,
+    /// Only files in this folder
+    #[arg(long = "in", value_name = "DIR", requires = "from_names", value_hint = ValueHint::DirPath)]
+    pub within: Vec<PathBuf>,
+    /// Write the adapter to a file instead of turning it on
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Decides what is held out and how it starts; the same one learns the same
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Turn on an adapter that was written to a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pairs", "from_names", "out", "on", "off"], value_hint = ValueHint::FilePath)]
+    pub r#use: Option<PathBuf>,
+    /// Turn the library's adapter on again
+    #[arg(long, conflicts_with_all = ["pairs", "from_names", "out", "off"])]
+    pub on: bool,
+    /// Turn the library's adapter off
+    #[arg(long, conflicts_with_all = ["pairs", "from_names", "out"])]
+    pub off: bool,
+    /// A JSON object instead of text
     #[arg(long)]
     pub json: bool,
 }

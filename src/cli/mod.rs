@@ -3,6 +3,7 @@
 //! Each command is a file; what they share is here: where the library lies, which model runs where,
 //! and the three exit statuses. Only this folder prints.
 
+mod adapt;
 mod args;
 mod captions;
 mod clip;
@@ -106,6 +107,7 @@ fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<O
         Command::Similar(args) => search::similar(common, args, out),
         Command::Demo(args) => demo::demo(common, args, out),
         Command::Embed(args) => embed::embed(common, args, out),
+        Command::Adapt(args) => adapt::adapt(common, args, out),
         Command::Tag(args) => tag::tag(common, args, out),
         Command::Captions(args) => captions::captions(common, args, out),
         Command::Status(args) => status::status(common, args, out),

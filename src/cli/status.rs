@@ -67,6 +67,18 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
             held.dimension
         )?;
     }
+    for held in library.spaces()? {
+        let name = printable(&held.space.name);
+        match adapter_state(library, &held.space) {
+            "on" => writeln!(out, "adapter  on, for {name}")?,
+            "off" => writeln!(out, "adapter  off, for {name} (`soundseek adapt --on`)")?,
+            "damaged" => writeln!(
+                out,
+                "adapter  damaged, for {name} (`soundseek adapt --off`, or learn it anew)"
+            )?,
+            _ => {}
+        }
+    }
     for (set, labelling, sounds, wanting) in labellings(library)? {
         let wanting = match wanting {
             0 => String::new(),
@@ -87,6 +99,16 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// `on`, `off`, `damaged` or `none`.
+fn adapter_state(library: &Library, space: &Space) -> &'static str {
+    match library.adapter(space) {
+        Ok(Some(_)) => "on",
+        Err(_) => "damaged",
+        Ok(None) if library.has_adapter_off(space) => "off",
+        Ok(None) => "none",
+    }
 }
 
 /// Each set of labels, with how many sounds it has looked at and how many of its model it has not.
@@ -124,6 +146,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
             "files": files_of(library, &files, &held.space)?,
             "sounds": held.entries,
             "windows": held.vectors,
+            "adapter": adapter_state(library, &held.space),
         }))
     });
     let model = library.model_name()?;

@@ -5,6 +5,7 @@
 mod support;
 
 mod accelerator;
+mod adapt;
 mod audio;
 mod audio_resampling;
 mod checkpoint;
