@@ -9,7 +9,7 @@
 //!
 //! This needs the sound's side not to be normalised again after its map. Measured on 1,789 sounds of
 //! Debian packages with captions made from their names, four splits, the form that normalises both sides
-//! gained as much within the spread between splits ([`train`] has the numbers), so nothing is lost.
+//! gained as much within the spread between splits (`train.rs` has the numbers), so nothing is lost.
 //!
 //! Clips as queries stay as they are: two sounds are compared as the model hears them, not by words.
 //!
