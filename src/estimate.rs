@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use crate::audio::Span;
 use crate::embed::Embedder;
+use crate::ingest::worker_pool;
 use crate::library::Library;
 use crate::mel::Scratch;
 use crate::search::embed_file;
@@ -109,14 +110,9 @@ impl Backlog {
             }
         };
         std::thread::scope(|scope| {
-            // As indexing does it: one clip a core.
+            // As indexing does it: one clip a core, giving way to other programs.
             let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-                        pool.context("a thread cannot be started")?.install(work)
-                    })
-                })
+                .map(|_| scope.spawn(|| worker_pool(1, "estimate")?.install(work)))
                 .collect();
             for worker in workers {
                 worker

@@ -24,6 +24,7 @@ use soundseek_index::Index;
 use crate::embed::Embedder;
 use crate::library::Library;
 pub use control::Control;
+pub(crate) use pipeline::worker_pool;
 use walk::Sight;
 pub use walk::{Found, IGNORE_FILE, Unreadable};
 

@@ -146,7 +146,7 @@ fn batch_size(job: &Job<'_>) -> usize {
 }
 
 /// Threads that give way to whatever else the machine does.
-fn worker_pool(threads: usize, name: &'static str) -> Result<rayon::ThreadPool> {
+pub(crate) fn worker_pool(threads: usize, name: &'static str) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(move |n| format!("{name}-{n}"))
