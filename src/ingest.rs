@@ -26,7 +26,7 @@ use crate::library::Library;
 pub use control::Control;
 pub(crate) use pipeline::worker_pool;
 use walk::Sight;
-pub use walk::{Found, IGNORE_FILE, Unreadable};
+pub use walk::{Found, IGNORE_FILE, Unreadable, reaches};
 
 /// How hard to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,11 +303,11 @@ enum Standing {
 }
 
 fn standing(library: &Library, index: &RwLock<Index>, found: &Found) -> Result<Standing> {
-    if let Some(record) = library.file(&found.path)? {
+    if let Some(known) = library.state(&found.path)? {
         let index = index
             .read()
             .expect("no thread panics while it writes the index");
-        if record.stamp == found.stamp && index.contains(&record.content) {
+        if known.stamp == found.stamp && index.contains(&known.content) {
             return Ok(Standing::Unchanged);
         }
     }

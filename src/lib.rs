@@ -4,7 +4,8 @@
 //! samples, [`mel`] turns segments into log-mel spectrograms, [`model`] turns spectrograms and texts
 //! into embeddings in one shared space, [`hub`] finds the models that people name, and [`embed`] is the seam between those and what uses them ([`batches`] is how
 //! much goes to an accelerator at once).
-//! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`estimate`]
+//! [`library`] keeps what is known of files beside their vectors, [`ingest`] fills it, [`watch`]
+//! says when, [`estimate`]
 //! tells how long that will take, [`agreement`] what the model gives in smaller numbers, [`search`] asks it. [`overview`] makes drawings of sounds, [`playback`] plays them, [`export`] puts them elsewhere.
 //! [`tui`] is the terminal UI over all of them; [`display`] and [`notation`] are how values are
 //! shown and written there and on the command line, [`json`] how they are written for programs.
@@ -33,3 +34,4 @@ pub mod playback;
 pub mod search;
 mod search_path;
 pub mod tui;
+pub mod watch;

@@ -40,7 +40,9 @@ use labelled::LabelStore;
 pub use labelled::{GivenLabel, Labelling};
 use marks::Marked;
 pub use marks::{Marks, Tag, TagError};
-pub use record::{ContentHash, Failure, FileRecord, Moment, SoundEntry, SoundRecord, Stamp};
+pub use record::{
+    ContentHash, Failure, FileRecord, FileState, Moment, SoundEntry, SoundRecord, Stamp,
+};
 use record::{parse_record, path_from_bytes, path_to_bytes};
 pub use relink::Relinked;
 pub use upkeep::{Compacted, Repaired};
@@ -273,6 +275,15 @@ impl Library {
     ///
     /// When the record is damaged.
     pub fn file(&self, path: &Path) -> Result<Option<FileRecord>> {
+        read_record(&self.files, path)
+    }
+
+    /// What tells whether a file has changed, as far as it is known.
+    ///
+    /// # Errors
+    ///
+    /// When the record is damaged.
+    pub fn state(&self, path: &Path) -> Result<Option<FileState>> {
         read_record(&self.files, path)
     }
 

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -74,6 +75,11 @@ pub enum Command {
     /// content. Ctrl-C stops at any moment and loses nothing. Hidden files and what `.soundseekignore`
     /// files name (in the syntax of .gitignore) are left aside.
     Index(IndexArgs),
+    /// Keep the library up to date while files change, until Ctrl-C
+    ///
+    /// Follows what the system tells of changes below the folders, or below all known ones, and walks
+    /// them now and then for what it does not tell: drives over a network send nothing.
+    Watch(WatchArgs),
     /// Search by description
     ///
     /// Exit status: 0 when something was found, 1 when nothing was, 2 on an error.
@@ -223,6 +229,23 @@ pub struct IndexArgs {
     /// How many cores to use, 1 to 256 [default: all, giving way to other programs]
     #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub index: IndexArgs,
+    /// How often everything is walked, at least a minute: 10m, 1h30m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = interval)]
+    pub every: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_secs(60) {
+        return Err("it has to be a minute or more: changes are followed meanwhile".into());
+    }
+    Ok(time)
 }
 
 #[derive(Debug, Args)]

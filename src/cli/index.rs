@@ -9,6 +9,7 @@ use soundseek::display::{count, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::ingest::{Control, IngestOptions, Report, add_root, ingest};
 use soundseek::library::Library;
+use soundseek_index::Index;
 
 use super::args::{Common, IndexArgs};
 use super::progress::Progress;
@@ -16,6 +17,23 @@ use super::{Outcome, complain};
 
 /// `soundseek index`.
 pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let (library, roots, options) = prepare(common, args)?;
+    let embedder = super::load_model(common, Some(&library))?;
+    let report = refresh(common, &library, &embedder, &roots, options)?;
+    summarise(common, &report, out)?;
+    let failed = !report.failed.is_empty() || !report.unreadable.is_empty() || report.interrupted;
+    Ok(if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Found
+    })
+}
+
+/// The library, the folders that are meant, and how hard to work.
+pub fn prepare(
+    common: &Common,
+    args: &IndexArgs,
+) -> Result<(Library, Vec<PathBuf>, IngestOptions)> {
     let directory = super::library_directory(common)?;
     let mut options = IngestOptions::for_this_machine();
     if let Some(threads) = args.threads {
@@ -39,15 +57,7 @@ pub fn index(common: &Common, args: &IndexArgs, out: &mut dyn Write) -> Result<O
     if roots.is_empty() {
         bail!("no folder is known yet: run `soundseek index DIR`");
     }
-    let embedder = super::load_model(common, Some(&library))?;
-    let report = refresh(common, &library, &embedder, &roots, options)?;
-    summarise(common, &report, out)?;
-    let failed = !report.failed.is_empty() || !report.unreadable.is_empty() || report.interrupted;
-    Ok(if failed {
-        Outcome::Failed
-    } else {
-        Outcome::Found
-    })
+    Ok((library, roots, options))
 }
 
 /// Indexes roots with progress on standard error, until done or interrupted.
@@ -63,7 +73,7 @@ pub fn refresh(
     for root in roots {
         add_root(library, root)?;
     }
-    let control = interruptible()?;
+    let control = interruptible(|| {})?;
     let progress = Progress::new(common.quiet, Arc::clone(&control));
     let report = ingest(
         library,
@@ -74,8 +84,20 @@ pub fn refresh(
         &control,
         &|event| progress.show(&event),
     )?;
+    link_neighbours(&index, &report, &control, &progress)?;
+    progress.finish();
+    Ok(report)
+}
+
+/// Links neighbours into the graph of a large library, after a run that has changed it.
+pub fn link_neighbours(
+    index: &RwLock<Index>,
+    report: &Report,
+    control: &Control,
+    progress: &Progress,
+) -> Result<()> {
     let changed = report.embedded + report.removed > 0;
-    let mut index = index.into_inner().expect("indexing ended without a panic");
+    let mut index = index.write().expect("indexing ended without a panic");
     if changed && !report.interrupted && index.graph_pays() {
         let cancelled = || control.is_cancelled();
         match index.build_graph(&cancelled, &|built| {
@@ -86,25 +108,26 @@ pub fn refresh(
             built => built?,
         }
     }
-    progress.finish();
-    Ok(report)
+    Ok(())
 }
 
 /// The exit status of a program that Ctrl-C ended: 128 and the number of the signal.
 const INTERRUPTED: i32 = 130;
 
-/// A run's control that Ctrl-C cancels; a second Ctrl-C ends the process at once.
+/// A run's control that Ctrl-C cancels, with what else is to be done then; a second Ctrl-C ends the
+/// process at once.
 #[expect(
     clippy::exit,
     reason = "whoever asks twice does not want to wait for the end of the run"
 )]
-fn interruptible() -> Result<Arc<Control>> {
+pub fn interruptible(also: impl Fn() + Send + 'static) -> Result<Arc<Control>> {
     let control = Arc::new(Control::new());
     let run = Arc::clone(&control);
     ctrlc::set_handler(move || {
         if run.cancel() {
             std::process::exit(INTERRUPTED);
         }
+        also();
         // Standard error may be a pipe that nobody reads, and the next Ctrl-C must still be heard.
         std::thread::spawn(|| {
             complain("stopping; every finished file is kept; again to end at once");
@@ -114,7 +137,8 @@ fn interruptible() -> Result<Arc<Control>> {
     Ok(control)
 }
 
-fn summarise(common: &Common, report: &Report, out: &mut dyn Write) -> Result<()> {
+/// Says in a line what a run has done.
+pub fn summarise(common: &Common, report: &Report, out: &mut dyn Write) -> Result<()> {
     if common.quiet {
         return Ok(());
     }

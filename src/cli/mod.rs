@@ -18,6 +18,7 @@ mod search;
 mod status;
 mod tag;
 mod tui;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
@@ -103,6 +104,7 @@ fn doing() -> String {
 fn dispatch(common: &Common, command: &Command, out: &mut dyn Write) -> Result<Outcome> {
     match command {
         Command::Index(args) => index::index(common, args, out),
+        Command::Watch(args) => watch::watch(common, args, out),
         Command::Search(args) => search::search(common, args, out),
         Command::Similar(args) => search::similar(common, args, out),
         Command::Demo(args) => demo::demo(common, args, out),

@@ -21,15 +21,26 @@ pub(super) fn drop_missing(
     on_event: &dyn Fn(IngestEvent<'_>),
     report: &mut Report,
 ) -> Result<()> {
+    // Of the files that were seen not even the records are read.
+    let missing = |path: &Path| {
+        !scan.seen.contains(path) && scan.present.iter().any(|root| path.starts_with(root))
+    };
     let mut known: BTreeMap<PathBuf, Option<ContentHash>> = BTreeMap::new();
-    known.extend(library.failures()?.into_keys().map(|path| (path, None)));
-    let files = library.files()?.into_iter();
-    known.extend(files.map(|(path, record)| (path, Some(record.content))));
+    let failures = library.failures()?.into_keys();
+    known.extend(
+        failures
+            .filter(|path| missing(path))
+            .map(|path| (path, None)),
+    );
+    for file in library.files_where(missing) {
+        let (path, record) = file?;
+        known.insert(path, Some(record.content));
+    }
 
     let unplugged = unplugged(library, scan)?;
     let mut folders = HashMap::new();
     let mut away = BTreeSet::new();
-    for (path, content) in known.iter().filter(|(path, _)| !scan.seen.contains(*path)) {
+    for (path, content) in &known {
         let Some(root) = scan.present.iter().find(|root| path.starts_with(root)) else {
             continue;
         };
@@ -74,7 +85,9 @@ pub(super) fn drop_missing(
 fn unplugged(library: &Library, scan: &Scan) -> Result<Vec<PathBuf>> {
     let mut unplugged = Vec::new();
     for mount in library.mounts()? {
-        if scan.mounts.contains(&mount) {
+        // A walk that begins inside a mount, or at it, does not tell whether it is one.
+        let passed = |root: &PathBuf| *root != mount && mount.starts_with(root);
+        if scan.mounts.contains(&mount) || !scan.present.iter().any(passed) {
             continue;
         }
         if scan.seen.iter().any(|path| path.starts_with(&mount)) {

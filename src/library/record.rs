@@ -55,6 +55,16 @@ pub struct FileRecord {
     pub sound: SoundRecord,
 }
 
+/// The part of a [`FileRecord`] that tells whether its file has changed, read several times faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct FileState {
+    /// The stamp that the file had when it was read.
+    pub stamp: Stamp,
+    /// The key of its vectors.
+    #[serde(with = "content_hex")]
+    pub content: ContentHash,
+}
+
 /// What decoding a sound told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SoundRecord {

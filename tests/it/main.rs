@@ -45,3 +45,4 @@ mod tui_map;
 mod tui_screens;
 mod unread;
 mod upkeep;
+mod watch;

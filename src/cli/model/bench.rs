@@ -68,7 +68,7 @@ pub fn bench(
             "texts": probe.texts.len(),
             "precisions": rows.iter().map(in_json).collect::<Vec<_>>(),
         });
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", json::line(&object))?;
     } else {
         print(&rows, out)?;
         writeln!(
