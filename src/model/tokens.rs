@@ -5,6 +5,7 @@
 //! one and the same [`TextTokenizer`].
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -37,8 +38,8 @@ impl TextTokenizer {
     pub fn load(checkpoint: &Checkpoint, config: &TextConfig) -> Result<TextTokenizer, LoadError> {
         let (name, mut tokenizer) = match checkpoint.read(TOKENIZER)? {
             Some(bytes) => {
-                let tokenizer = Tokenizer::from_bytes(&bytes)
-                    .map_err(|error| refuse(checkpoint, TOKENIZER, error.to_string()))?;
+                let tokenizer = guarded(|| Tokenizer::from_bytes(&bytes))
+                    .map_err(|problem| refuse(checkpoint, TOKENIZER, problem))?;
                 (TOKENIZER, tokenizer)
             }
             None => (VOCAB, byte_level_bpe(checkpoint)?),
@@ -55,9 +56,8 @@ impl TextTokenizer {
         if let Some(own) = tokenizer.get_truncation() {
             max_tokens = max_tokens.min(own.max_length);
         }
-        let added = tokenizer
-            .encode_fast("", true)
-            .map_or(0, |encoding| encoding.len());
+        let added =
+            guarded(|| tokenizer.encode_fast("", true)).map_or(0, |encoding| encoding.len());
         if max_tokens <= added {
             let problem = format!("it keeps {max_tokens} tokens, expected more than {added}");
             return Err(refuse(checkpoint, name, problem));
@@ -88,13 +88,12 @@ impl TextTokenizer {
     /// [`ModelError::Tokenize`] if the tokenizer refuses the text, [`ModelError::TokenId`] if it
     /// gives an id that the text encoder does not know.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let encoding =
-            self.tokenizer
-                .encode_fast(text, true)
-                .map_err(|error| ModelError::Tokenize {
-                    text: text.to_owned(),
-                    problem: error.to_string(),
-                })?;
+        let encoding = guarded(|| self.tokenizer.encode_fast(text, true)).map_err(|problem| {
+            ModelError::Tokenize {
+                text: text.to_owned(),
+                problem,
+            }
+        })?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|&&id| id as usize >= self.vocab_size) {
             Some(&id) => Err(ModelError::TokenId {
@@ -103,6 +102,15 @@ impl TextTokenizer {
             }),
             None => Ok(ids),
         }
+    }
+}
+
+/// Runs the tokenizers crate, which panics on some files that end too early, as where a decoder is cut
+/// in two.
+fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("it is cut short or broken".to_owned()),
     }
 }
 

@@ -446,6 +446,25 @@ fn broken_json_is_refused_with_its_place() {
     }
 }
 
+/// The crate that reads it panics where a decoder is cut in two; a fuzzer found that.
+#[test]
+fn a_tokenizer_that_was_cut_short_anywhere_is_refused() {
+    let copy = copy_of("clap-tiny-unfused");
+    let file = copy.path().join("tokenizer.json");
+    let whole = std::fs::read(&file).unwrap();
+    let text = String::from_utf8_lossy(&whole);
+    let decoder = text.find("\"decoder\"").unwrap();
+    let cuts = (0..whole.len()).step_by(211);
+    for cut in cuts.chain(decoder..decoder + 40) {
+        std::fs::write(&file, &whole[..cut]).unwrap();
+        let text = refusal(copy.path());
+        assert!(
+            text.starts_with("DIR/tokenizer.json is not a usable tokenizer: "),
+            "cut at {cut}: {text}"
+        );
+    }
+}
+
 #[test]
 fn a_tokenizer_of_another_model_is_refused() {
     let copy = copy_of("clap-tiny-unfused");
