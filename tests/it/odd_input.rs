@@ -350,15 +350,26 @@ fn the_cause_of_an_error_is_told_once() {
 }
 
 #[test]
-fn a_library_that_is_in_use_is_told_without_the_advice_for_a_missing_one() {
+fn what_only_the_holder_of_a_library_can_do_is_refused_without_the_advice_for_a_missing_one() {
     let studio = indexed(&["siren"]);
     let _held = studio.library();
-    for args in [&["search", "siren"][..], &["status"], &["index"]] {
+    let sounds = studio.sounds();
+    let sounds = sounds.to_str().expect("a name in Unicode");
+    for args in [&["index", sounds][..], &["compact"], &["remove", sounds]] {
         let output = soundseek(&studio.library_dir(), args);
         let message = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
-        assert!(message.contains("open in another program"), "{message}");
-        assert!(!message.contains("index DIR"), "{message}");
+        assert!(message.contains("is open in"), "{args:?}: {message}");
+        assert!(!message.contains("index DIR"), "{args:?}: {message}");
+    }
+    for args in [&["search", "siren"][..], &["status"]] {
+        let output = soundseek(&studio.library_dir(), args);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{args:?}: {}",
+            stderr(&output)
+        );
     }
 }
 
