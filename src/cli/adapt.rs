@@ -175,5 +175,5 @@ fn tell_json(learned: &Learned, kept: Option<&Path>, out: &mut dyn Write) -> Res
     if let Some(path) = kept {
         json::put_path(&mut object, "path", path);
     }
-    Ok(writeln!(out, "{object}")?)
+    Ok(writeln!(out, "{}", json::line(&object))?)
 }

@@ -16,6 +16,7 @@ mod digests;
 mod error;
 mod fusion;
 mod options;
+mod pickled;
 mod projection;
 mod text;
 mod tokens;

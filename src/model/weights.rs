@@ -20,6 +20,7 @@ use safetensors::tensor::{Metadata, SafeTensors};
 use super::LoadError;
 use super::checkpoint::{Checkpoint, File, PICKLE, SAFETENSORS};
 use super::converted;
+use super::pickled;
 
 /// The length field in front of a safetensors header, in bytes.
 const LENGTH_FIELD: usize = 8;
@@ -134,6 +135,9 @@ impl Weights {
                 source,
             })?
             .len();
+        if let Some(found) = pickled::false_length(path) {
+            return Err(bad(found));
+        }
         let tensors = PthTensors::new(path, None)
             .map_err(|error| bad(format!("{length} bytes that are none ({error})")))?;
         if tensors.tensor_infos().is_empty() {
