@@ -167,6 +167,11 @@ fn serve(
                 Command::Quit => return Ok(()),
             }
         }
+        // Where a key comes with it, the terminal's news of another size can get lost.
+        let size = screen.size()?;
+        if size != app.size {
+            commands = update(app, Action::Resize(size.0, size.1));
+        }
         screen.draw(|frame| draw(app, frame))?;
         let mut event = events.recv().context("the terminal is gone")?;
         loop {

