@@ -90,6 +90,9 @@ fn the_whole_flow_opens_no_connection() {
     let sounds = studio.sounds();
     let sounds = sounds.to_str().expect("Unicode");
     let siren = format!("{sounds}/siren.wav");
+    let texts = studio.sounds().join("texts.txt");
+    std::fs::write(&texts, "a siren\na kick drum\n").expect("written");
+    let texts = texts.to_str().expect("Unicode");
     for args in [
         &["demo"][..],
         &["index", sounds],
@@ -100,6 +103,13 @@ fn the_whole_flow_opens_no_connection() {
         &["status"],
         &["status", "--json"],
         &["roots"],
+        &["tag", &siren, "--set", "drums"],
+        &["tag", "--all", "--set", "drums"],
+        &["captions", &siren, "--from", texts],
+        &["model", "list"],
+        &["model", "info"],
+        &["model", "use", "builtin"],
+        &["compact"],
         &["remove", &siren],
         &["man"],
         &["completions", "bash"],
