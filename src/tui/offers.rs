@@ -1,8 +1,7 @@
 //! The table of what a person can ask for by a key.
 //!
 //! It is the one place where an action gets its name (for the config file), its keys and its line of
-//! help, so that the help, the hints and the config file cannot disagree with what keys do. It is long
-//! because it is a table: a line of help for each key there is.
+//! help, so that the help, the hints and the config file cannot disagree with what keys do.
 
 use super::action::Action;
 
@@ -89,688 +88,187 @@ pub struct Offer {
     pub help: &'static str,
 }
 
-const fn offer(
-    context: Context,
-    name: &'static str,
-    keys: &'static [&'static str],
-    action: Action,
-    help: &'static str,
-) -> Offer {
-    Offer {
-        context,
-        name,
-        keys,
-        action,
-        help,
-    }
+/// Makes [`OFFERS`] of a table with a line for each offer: its name, its keys, what happens and its line
+/// of help, below the place where the keys go.
+macro_rules! offers {
+    ($($context:ident { $($name:literal [$($key:literal)*] $action:expr => $help:literal;)* })*) => {
+        /// All that can be asked for, in the order of the help.
+        pub static OFFERS: &[Offer] = &{
+            use Action::*;
+            [$($(Offer {
+                context: Context::$context,
+                name: $name,
+                keys: &[$($key),*],
+                action: $action,
+                help: $help,
+            },)*)*]
+        };
+    };
 }
 
-/// All that can be asked for, in the order of the help.
-pub static OFFERS: &[Offer] = &{
-    use Action as A;
-    use Context::{Everywhere, Filters, Map, Menu, Parts, Prompt, Query, Reading, Results};
-    [
-        offer(
-            Query,
-            "to-results",
-            &["enter", "down", "tab", "esc"],
-            A::ToResults,
-            "to the results",
-        ),
-        offer(
-            Query,
-            "to-parts",
-            &["up"],
-            A::ToParts,
-            "to the parts of the query",
-        ),
-        offer(
-            Query,
-            "keep-part",
-            &["ctrl-t"],
-            A::KeepPart,
-            "keep this as a part and type another; -reverb steers away",
-        ),
-        offer(
-            Query,
-            "clear-line",
-            &["ctrl-u"],
-            A::ClearLine,
-            "clear the line",
-        ),
-        offer(
-            Query,
-            "delete-word",
-            &["ctrl-w", "alt-backspace"],
-            A::DeleteWord,
-            "delete a word",
-        ),
-        offer(
-            Query,
-            "delete-before",
-            &["backspace"],
-            A::DeleteBefore,
-            "delete; on an empty line, the last part",
-        ),
-        offer(
-            Query,
-            "delete-after",
-            &["delete"],
-            A::DeleteAfter,
-            "delete under the cursor",
-        ),
-        offer(Query, "left", &["left"], A::Left, "left"),
-        offer(Query, "right", &["right"], A::Right, "right"),
-        offer(
-            Query,
-            "line-start",
-            &["home", "ctrl-a"],
-            A::LineStart,
-            "to the beginning",
-        ),
-        offer(
-            Query,
-            "line-end",
-            &["end", "ctrl-e"],
-            A::LineEnd,
-            "to the end",
-        ),
-        offer(
-            Query,
-            "page-down",
-            &["pagedown"],
-            A::PageDown,
-            "a page down in the results",
-        ),
-        offer(
-            Query,
-            "page-up",
-            &["pageup"],
-            A::PageUp,
-            "a page up in the results",
-        ),
-        offer(Results, "next", &["j", "down"], A::Next, "next"),
-        offer(Results, "previous", &["k", "up"], A::Previous, "previous"),
-        offer(
-            Results,
-            "page-down",
-            &["pagedown", "ctrl-d"],
-            A::PageDown,
-            "a page down",
-        ),
-        offer(
-            Results,
-            "page-up",
-            &["pageup", "ctrl-u"],
-            A::PageUp,
-            "a page up",
-        ),
-        offer(Results, "first", &["g", "home"], A::First, "to the first"),
-        offer(Results, "last", &["G", "end"], A::Last, "to the last"),
-        offer(
-            Results,
-            "to-query",
-            &["/", "i", "tab", "esc"],
-            A::ToQuery,
-            "to the query line",
-        ),
-        offer(Results, "play", &["space"], A::PlayStop, "play, stop"),
-        offer(
-            Results,
-            "play-moment",
-            &["enter"],
-            A::PlayMoment,
-            "play from the moment that matched",
-        ),
-        offer(
-            Results,
-            "play-start",
-            &["b"],
-            A::PlayStart,
-            "play from the beginning",
-        ),
-        offer(
-            Results,
-            "seek-back",
-            &["h", "left"],
-            A::SeekBack,
-            "seek back",
-        ),
-        offer(Results, "seek-on", &["l", "right"], A::SeekOn, "seek on"),
-        offer(
-            Results,
-            "next-peak",
-            &[">"],
-            A::NextPeak,
-            "to the next moment that matches",
-        ),
-        offer(
-            Results,
-            "previous-peak",
-            &["<"],
-            A::PreviousPeak,
-            "to the moment before that matches",
-        ),
-        offer(Results, "loop", &["L"], A::Loop, "loop"),
-        offer(Results, "louder", &["+", "="], A::Louder, "louder"),
-        offer(Results, "softer", &["-"], A::Softer, "softer"),
-        offer(
-            Results,
-            "audition",
-            &["a"],
-            A::Audition,
-            "play what is selected at once, or when asked",
-        ),
-        offer(
-            Results,
-            "spectrogram",
-            &["v"],
-            A::Spectrogram,
-            "waveform, spectrogram",
-        ),
-        offer(
-            Results,
-            "select-from",
-            &[","],
-            A::SelectFrom,
-            "start the selected part at the playhead",
-        ),
-        offer(
-            Results,
-            "select-to",
-            &["."],
-            A::SelectTo,
-            "end the selected part at the playhead",
-        ),
-        offer(
-            Results,
-            "similar",
-            &["s"],
-            A::Similar,
-            "find what sounds like this",
-        ),
-        offer(
-            Results,
-            "more-like",
-            &["S"],
-            A::MoreLike,
-            "add this to the query",
-        ),
-        offer(
-            Results,
-            "less-like",
-            &["d"],
-            A::LessLike,
-            "steer away from this",
-        ),
-        offer(
-            Results,
-            "to-parts",
-            &["p"],
-            A::ToParts,
-            "to the parts of the query",
-        ),
-        offer(Results, "new-query", &["n"], A::NewQuery, "a new query"),
-        offer(Results, "back", &["["], A::Back, "the query before"),
-        offer(Results, "forward", &["]"], A::Forward, "the query after"),
-        offer(
-            Results,
-            "unfold",
-            &["u"],
-            A::Unfold,
-            "show or fold what is alike",
-        ),
-        offer(
-            Results,
-            "moments",
-            &["w"],
-            A::Moments,
-            "rank moments in long files, or files",
-        ),
-        offer(Results, "filters", &["f"], A::Filters, "filters"),
-        offer(
-            Results,
-            "clear-filters",
-            &["F"],
-            A::ClearFilters,
-            "no filters",
-        ),
-        offer(Results, "mark", &["m"], A::Mark, "mark, and on to the next"),
-        offer(
-            Results,
-            "mark-range",
-            &["V"],
-            A::MarkRange,
-            "mark from the last mark to here",
-        ),
-        offer(
-            Results,
-            "mark-all",
-            &["ctrl-a"],
-            A::MarkAll,
-            "mark all that is listed, or nothing",
-        ),
-        offer(
-            Results,
-            "unmark-all",
-            &["M"],
-            A::UnmarkAll,
-            "drop all marks",
-        ),
-        offer(
-            Results,
-            "menu",
-            &["x"],
-            A::Menu,
-            "all that can be done with it, or with what is marked",
-        ),
-        offer(
-            Results,
-            "copy-paths",
-            &["y"],
-            A::CopyPaths,
-            "the path to the clipboard",
-        ),
-        offer(
-            Results,
-            "copy-files",
-            &["c"],
-            A::CopyFiles,
-            "copy into a folder",
-        ),
-        offer(
-            Results,
-            "link-files",
-            &["C"],
-            A::LinkFiles,
-            "link in a folder",
-        ),
-        offer(
-            Results,
-            "export",
-            &["e"],
-            A::Export,
-            "list in an M3U, CSV or JSON file",
-        ),
-        offer(
-            Results,
-            "cut",
-            &["X"],
-            A::Cut,
-            "cut the selected part or the moment to a WAV",
-        ),
-        offer(
-            Results,
-            "reveal",
-            &["r"],
-            A::Reveal,
-            "show in the file manager",
-        ),
-        offer(
-            Results,
-            "drag",
-            &["D"],
-            A::Drag,
-            "drag into another program",
-        ),
-        offer(
-            Results,
-            "open",
-            &["o"],
-            A::Open,
-            "open with another program",
-        ),
-        offer(Results, "map", &["z"], A::Map, "the map of the library"),
-        offer(
-            Results,
-            "favourite",
-            &["*"],
-            A::Favourite,
-            "favourite, or not",
-        ),
-        offer(Results, "tag", &["t"], A::Tag, "tags"),
-        offer(
-            Results,
-            "add-folder",
-            &["A"],
-            A::AddFolder,
-            "index a folder",
-        ),
-        offer(
-            Results,
-            "refresh",
-            &["R"],
-            A::Refresh,
-            "bring all folders up to date",
-        ),
-        offer(
-            Results,
-            "pause-indexing",
-            &["P"],
-            A::PauseIndexing,
-            "pause or resume indexing",
-        ),
-        offer(
-            Results,
-            "failures",
-            &["!"],
-            A::Failures,
-            "what could not be indexed, and why",
-        ),
-        offer(Results, "quit", &["q"], A::Quit, "quit"),
-        offer(
-            Parts,
-            "previous",
-            &["h", "left", "backtab"],
-            A::Previous,
-            "to the left",
-        ),
-        offer(
-            Parts,
-            "next",
-            &["l", "right", "tab"],
-            A::Next,
-            "to the right",
-        ),
-        offer(
-            Parts,
-            "heavier",
-            &["+", "=", "k", "up"],
-            A::Heavier,
-            "counts more",
-        ),
-        offer(Parts, "lighter", &["-", "j"], A::Lighter, "counts less"),
-        offer(
-            Parts,
-            "negate",
-            &["n", "!"],
-            A::Negate,
-            "towards it, away from it",
-        ),
-        offer(
-            Parts,
-            "remove-part",
-            &["x", "delete", "backspace"],
-            A::RemovePart,
-            "remove",
-        ),
-        offer(
-            Parts,
-            "edit-part",
-            &["enter", "e"],
-            A::EditPart,
-            "edit a text",
-        ),
-        offer(
-            Parts,
-            "to-query",
-            &["/", "i"],
-            A::ToQuery,
-            "to the query line",
-        ),
-        offer(
-            Parts,
-            "to-results",
-            &["down", "esc", "q"],
-            A::ToResults,
-            "to the results",
-        ),
-        offer(Filters, "next", &["j", "down"], A::Next, "next"),
-        offer(Filters, "previous", &["k", "up"], A::Previous, "previous"),
-        offer(Filters, "first", &["g", "home"], A::First, "to the first"),
-        offer(Filters, "last", &["G", "end"], A::Last, "to the last"),
-        offer(
-            Filters,
-            "choose",
-            &["enter", "space"],
-            A::Choose,
-            "take or drop",
-        ),
-        offer(
-            Filters,
-            "descend",
-            &["l", "right"],
-            A::Descend,
-            "into the folder",
-        ),
-        offer(
-            Filters,
-            "ascend",
-            &["h", "left", "backspace"],
-            A::Ascend,
-            "to the folder above",
-        ),
-        offer(
-            Filters,
-            "clear-filters",
-            &["x", "F"],
-            A::ClearFilters,
-            "no filters",
-        ),
-        offer(
-            Filters,
-            "to-query",
-            &["/", "i"],
-            A::ToQuery,
-            "to the query line",
-        ),
-        offer(
-            Filters,
-            "to-results",
-            &["tab"],
-            A::ToResults,
-            "to the results; the filters stay open",
-        ),
-        offer(Filters, "close", &["esc", "f", "q"], A::Close, "close"),
-        offer(Map, "left", &["h", "left"], A::MapMove(-1, 0), "left"),
-        offer(Map, "right", &["l", "right"], A::MapMove(1, 0), "right"),
-        offer(Map, "up", &["k", "up"], A::MapMove(0, 1), "up"),
-        offer(Map, "down", &["j", "down"], A::MapMove(0, -1), "down"),
-        offer(Map, "pan-left", &["H"], A::MapPan(-1, 0), "look left"),
-        offer(Map, "pan-right", &["L"], A::MapPan(1, 0), "look right"),
-        offer(Map, "pan-up", &["K"], A::MapPan(0, 1), "look up"),
-        offer(Map, "pan-down", &["J"], A::MapPan(0, -1), "look down"),
-        offer(Map, "zoom-in", &["+", "="], A::ZoomIn, "closer"),
-        offer(Map, "zoom-out", &["-"], A::ZoomOut, "farther"),
-        offer(Map, "zoom-all", &["0"], A::ZoomAll, "all of it"),
-        offer(Map, "play", &["space"], A::PlayStop, "play, stop"),
-        offer(
-            Map,
-            "similar",
-            &["s", "enter"],
-            A::Similar,
-            "find what sounds like this",
-        ),
-        offer(
-            Map,
-            "audition",
-            &["a"],
-            A::Audition,
-            "play what is selected at once, or when asked",
-        ),
-        offer(
-            Map,
-            "next",
-            &["n", "tab"],
-            A::Next,
-            "to the next of the results, which are lit",
-        ),
-        offer(
-            Map,
-            "previous",
-            &["p", "backtab"],
-            A::Previous,
-            "to the one before",
-        ),
-        offer(
-            Map,
-            "spectrogram",
-            &["v"],
-            A::Spectrogram,
-            "waveform, spectrogram",
-        ),
-        offer(Map, "mark", &["m"], A::Mark, "mark for what is done next"),
-        offer(
-            Map,
-            "favourite",
-            &["*"],
-            A::Favourite,
-            "a favourite, or not",
-        ),
-        offer(Map, "close", &["esc", "q", "z"], A::Close, "close"),
-        offer(
-            Menu,
-            "copy-paths",
-            &["y"],
-            A::CopyPaths,
-            "the path to the clipboard",
-        ),
-        offer(
-            Menu,
-            "copy-files",
-            &["c"],
-            A::CopyFiles,
-            "copy into a folder",
-        ),
-        offer(Menu, "link-files", &["C"], A::LinkFiles, "link in a folder"),
-        offer(
-            Menu,
-            "export",
-            &["e"],
-            A::Export,
-            "list in an M3U, CSV or JSON file",
-        ),
-        offer(
-            Menu,
-            "cut",
-            &["X"],
-            A::Cut,
-            "cut the selected part or the moment to a WAV",
-        ),
-        offer(
-            Menu,
-            "reveal",
-            &["r"],
-            A::Reveal,
-            "show in the file manager",
-        ),
-        offer(Menu, "drag", &["D"], A::Drag, "drag into another program"),
-        offer(Menu, "open", &["o"], A::Open, "open with another program"),
-        offer(Menu, "favourite", &["*"], A::Favourite, "favourite, or not"),
-        offer(Menu, "tag", &["t"], A::Tag, "tags"),
-        offer(Menu, "unmark-all", &["M"], A::UnmarkAll, "drop all marks"),
-        offer(Menu, "next", &["j", "down"], A::Next, "next"),
-        offer(Menu, "previous", &["k", "up"], A::Previous, "previous"),
-        offer(Menu, "choose", &["enter", "space"], A::Choose, "do it"),
-        offer(Menu, "close", &["esc", "q", "x"], A::Close, "close"),
-        offer(Reading, "next", &["j", "down"], A::Next, "down"),
-        offer(Reading, "previous", &["k", "up"], A::Previous, "up"),
-        offer(
-            Reading,
-            "page-down",
-            &["pagedown", "space"],
-            A::PageDown,
-            "a page down",
-        ),
-        offer(Reading, "page-up", &["pageup"], A::PageUp, "a page up"),
-        offer(Reading, "first", &["g", "home"], A::First, "to the top"),
-        offer(Reading, "last", &["G", "end"], A::Last, "to the end"),
-        offer(
-            Reading,
-            "close",
-            &["esc", "q", "enter", "!"],
-            A::Close,
-            "close",
-        ),
-        offer(Prompt, "choose", &["enter"], A::Choose, "confirm"),
-        offer(
-            Prompt,
-            "complete",
-            &["tab"],
-            A::Complete,
-            "take the tag that is offered",
-        ),
-        offer(Prompt, "close", &["esc"], A::Close, "leave it"),
-        offer(
-            Prompt,
-            "clear-line",
-            &["ctrl-u"],
-            A::ClearLine,
-            "clear the line",
-        ),
-        offer(
-            Prompt,
-            "delete-word",
-            &["ctrl-w", "alt-backspace"],
-            A::DeleteWord,
-            "delete a word",
-        ),
-        offer(
-            Prompt,
-            "delete-before",
-            &["backspace"],
-            A::DeleteBefore,
-            "delete",
-        ),
-        offer(
-            Prompt,
-            "delete-after",
-            &["delete"],
-            A::DeleteAfter,
-            "delete under the cursor",
-        ),
-        offer(Prompt, "left", &["left"], A::Left, "left"),
-        offer(Prompt, "right", &["right"], A::Right, "right"),
-        offer(
-            Prompt,
-            "line-start",
-            &["home", "ctrl-a"],
-            A::LineStart,
-            "to the beginning",
-        ),
-        offer(
-            Prompt,
-            "line-end",
-            &["end", "ctrl-e"],
-            A::LineEnd,
-            "to the end",
-        ),
-        offer(
-            Everywhere,
-            "help",
-            &["f1", "?"],
-            A::Help,
-            "this help; ? also on an empty query line",
-        ),
-        offer(Everywhere, "filters", &["ctrl-f"], A::Filters, "filters"),
-        offer(
-            Everywhere,
-            "back",
-            &["alt-left"],
-            A::Back,
-            "the query before",
-        ),
-        offer(
-            Everywhere,
-            "forward",
-            &["alt-right"],
-            A::Forward,
-            "the query after",
-        ),
-        offer(
-            Everywhere,
-            "redraw",
-            &["ctrl-l"],
-            A::Redraw,
-            "draw the screen anew",
-        ),
-        offer(
-            Everywhere,
-            "suspend",
-            &["ctrl-z"],
-            A::Suspend,
-            "to the shell; fg comes back",
-        ),
-        offer(Everywhere, "quit", &["ctrl-c", "ctrl-q"], A::Quit, "quit"),
-    ]
-};
+offers! {
+    Query {
+        "to-results" ["enter" "down" "tab" "esc"] ToResults => "to the results";
+        "to-parts" ["up"] ToParts => "to the parts of the query";
+        "keep-part" ["ctrl-t"] KeepPart => "keep this as a part and type another; -reverb steers away";
+        "clear-line" ["ctrl-u"] ClearLine => "clear the line";
+        "delete-word" ["ctrl-w" "alt-backspace"] DeleteWord => "delete a word";
+        "delete-before" ["backspace"] DeleteBefore => "delete; on an empty line, the last part";
+        "delete-after" ["delete"] DeleteAfter => "delete under the cursor";
+        "left" ["left"] Left => "left";
+        "right" ["right"] Right => "right";
+        "line-start" ["home" "ctrl-a"] LineStart => "to the beginning";
+        "line-end" ["end" "ctrl-e"] LineEnd => "to the end";
+        "page-down" ["pagedown"] PageDown => "a page down in the results";
+        "page-up" ["pageup"] PageUp => "a page up in the results";
+    }
+    Results {
+        "next" ["j" "down"] Next => "next";
+        "previous" ["k" "up"] Previous => "previous";
+        "page-down" ["pagedown" "ctrl-d"] PageDown => "a page down";
+        "page-up" ["pageup" "ctrl-u"] PageUp => "a page up";
+        "first" ["g" "home"] First => "to the first";
+        "last" ["G" "end"] Last => "to the last";
+        "to-query" ["/" "i" "tab" "esc"] ToQuery => "to the query line";
+        "play" ["space"] PlayStop => "play, stop";
+        "play-moment" ["enter"] PlayMoment => "play from the moment that matched";
+        "play-start" ["b"] PlayStart => "play from the beginning";
+        "seek-back" ["h" "left"] SeekBack => "seek back";
+        "seek-on" ["l" "right"] SeekOn => "seek on";
+        "next-peak" [">"] NextPeak => "to the next moment that matches";
+        "previous-peak" ["<"] PreviousPeak => "to the moment before that matches";
+        "loop" ["L"] Loop => "loop";
+        "louder" ["+" "="] Louder => "louder";
+        "softer" ["-"] Softer => "softer";
+        "audition" ["a"] Audition => "play what is selected at once, or when asked";
+        "spectrogram" ["v"] Spectrogram => "waveform, spectrogram";
+        "select-from" [","] SelectFrom => "start the selected part at the playhead";
+        "select-to" ["."] SelectTo => "end the selected part at the playhead";
+        "similar" ["s"] Similar => "find what sounds like this";
+        "more-like" ["S"] MoreLike => "add this to the query";
+        "less-like" ["d"] LessLike => "steer away from this";
+        "to-parts" ["p"] ToParts => "to the parts of the query";
+        "new-query" ["n"] NewQuery => "a new query";
+        "back" ["["] Back => "the query before";
+        "forward" ["]"] Forward => "the query after";
+        "unfold" ["u"] Unfold => "show or fold what is alike";
+        "moments" ["w"] Moments => "rank moments in long files, or files";
+        "filters" ["f"] Filters => "filters";
+        "clear-filters" ["F"] ClearFilters => "no filters";
+        "mark" ["m"] Mark => "mark, and on to the next";
+        "mark-range" ["V"] MarkRange => "mark from the last mark to here";
+        "mark-all" ["ctrl-a"] MarkAll => "mark all that is listed, or nothing";
+        "unmark-all" ["M"] UnmarkAll => "drop all marks";
+        "menu" ["x"] Menu => "all that can be done with it, or with what is marked";
+        "copy-paths" ["y"] CopyPaths => "the path to the clipboard";
+        "copy-files" ["c"] CopyFiles => "copy into a folder";
+        "link-files" ["C"] LinkFiles => "link in a folder";
+        "export" ["e"] Export => "list in an M3U, CSV or JSON file";
+        "cut" ["X"] Cut => "cut the selected part or the moment to a WAV";
+        "reveal" ["r"] Reveal => "show in the file manager";
+        "drag" ["D"] Drag => "drag into another program";
+        "open" ["o"] Open => "open with another program";
+        "map" ["z"] Map => "the map of the library";
+        "favourite" ["*"] Favourite => "favourite, or not";
+        "tag" ["t"] Tag => "tags";
+        "add-folder" ["A"] AddFolder => "index a folder";
+        "refresh" ["R"] Refresh => "bring all folders up to date";
+        "pause-indexing" ["P"] PauseIndexing => "pause or resume indexing";
+        "failures" ["!"] Failures => "what could not be indexed, and why";
+        "quit" ["q"] Quit => "quit";
+    }
+    Parts {
+        "previous" ["h" "left" "backtab"] Previous => "to the left";
+        "next" ["l" "right" "tab"] Next => "to the right";
+        "heavier" ["+" "=" "k" "up"] Heavier => "counts more";
+        "lighter" ["-" "j"] Lighter => "counts less";
+        "negate" ["n" "!"] Negate => "towards it, away from it";
+        "remove-part" ["x" "delete" "backspace"] RemovePart => "remove";
+        "edit-part" ["enter" "e"] EditPart => "edit a text";
+        "to-query" ["/" "i"] ToQuery => "to the query line";
+        "to-results" ["down" "esc" "q"] ToResults => "to the results";
+    }
+    Filters {
+        "next" ["j" "down"] Next => "next";
+        "previous" ["k" "up"] Previous => "previous";
+        "first" ["g" "home"] First => "to the first";
+        "last" ["G" "end"] Last => "to the last";
+        "choose" ["enter" "space"] Choose => "take or drop";
+        "descend" ["l" "right"] Descend => "into the folder";
+        "ascend" ["h" "left" "backspace"] Ascend => "to the folder above";
+        "clear-filters" ["x" "F"] ClearFilters => "no filters";
+        "to-query" ["/" "i"] ToQuery => "to the query line";
+        "to-results" ["tab"] ToResults => "to the results; the filters stay open";
+        "close" ["esc" "f" "q"] Close => "close";
+    }
+    Map {
+        "left" ["h" "left"] MapMove(-1, 0) => "left";
+        "right" ["l" "right"] MapMove(1, 0) => "right";
+        "up" ["k" "up"] MapMove(0, 1) => "up";
+        "down" ["j" "down"] MapMove(0, -1) => "down";
+        "pan-left" ["H"] MapPan(-1, 0) => "look left";
+        "pan-right" ["L"] MapPan(1, 0) => "look right";
+        "pan-up" ["K"] MapPan(0, 1) => "look up";
+        "pan-down" ["J"] MapPan(0, -1) => "look down";
+        "zoom-in" ["+" "="] ZoomIn => "closer";
+        "zoom-out" ["-"] ZoomOut => "farther";
+        "zoom-all" ["0"] ZoomAll => "all of it";
+        "play" ["space"] PlayStop => "play, stop";
+        "similar" ["s" "enter"] Similar => "find what sounds like this";
+        "audition" ["a"] Audition => "play what is selected at once, or when asked";
+        "next" ["n" "tab"] Next => "to the next of the results, which are lit";
+        "previous" ["p" "backtab"] Previous => "to the one before";
+        "spectrogram" ["v"] Spectrogram => "waveform, spectrogram";
+        "mark" ["m"] Mark => "mark for what is done next";
+        "favourite" ["*"] Favourite => "a favourite, or not";
+        "close" ["esc" "q" "z"] Close => "close";
+    }
+    Menu {
+        "copy-paths" ["y"] CopyPaths => "the path to the clipboard";
+        "copy-files" ["c"] CopyFiles => "copy into a folder";
+        "link-files" ["C"] LinkFiles => "link in a folder";
+        "export" ["e"] Export => "list in an M3U, CSV or JSON file";
+        "cut" ["X"] Cut => "cut the selected part or the moment to a WAV";
+        "reveal" ["r"] Reveal => "show in the file manager";
+        "drag" ["D"] Drag => "drag into another program";
+        "open" ["o"] Open => "open with another program";
+        "favourite" ["*"] Favourite => "favourite, or not";
+        "tag" ["t"] Tag => "tags";
+        "unmark-all" ["M"] UnmarkAll => "drop all marks";
+        "next" ["j" "down"] Next => "next";
+        "previous" ["k" "up"] Previous => "previous";
+        "choose" ["enter" "space"] Choose => "do it";
+        "close" ["esc" "q" "x"] Close => "close";
+    }
+    Reading {
+        "next" ["j" "down"] Next => "down";
+        "previous" ["k" "up"] Previous => "up";
+        "page-down" ["pagedown" "space"] PageDown => "a page down";
+        "page-up" ["pageup"] PageUp => "a page up";
+        "first" ["g" "home"] First => "to the top";
+        "last" ["G" "end"] Last => "to the end";
+        "close" ["esc" "q" "enter" "!"] Close => "close";
+    }
+    Prompt {
+        "choose" ["enter"] Choose => "confirm";
+        "complete" ["tab"] Complete => "take the tag that is offered";
+        "close" ["esc"] Close => "leave it";
+        "clear-line" ["ctrl-u"] ClearLine => "clear the line";
+        "delete-word" ["ctrl-w" "alt-backspace"] DeleteWord => "delete a word";
+        "delete-before" ["backspace"] DeleteBefore => "delete";
+        "delete-after" ["delete"] DeleteAfter => "delete under the cursor";
+        "left" ["left"] Left => "left";
+        "right" ["right"] Right => "right";
+        "line-start" ["home" "ctrl-a"] LineStart => "to the beginning";
+        "line-end" ["end" "ctrl-e"] LineEnd => "to the end";
+    }
+    Everywhere {
+        "help" ["f1" "?"] Help => "this help; ? also on an empty query line";
+        "filters" ["ctrl-f"] Filters => "filters";
+        "back" ["alt-left"] Back => "the query before";
+        "forward" ["alt-right"] Forward => "the query after";
+        "redraw" ["ctrl-l"] Redraw => "draw the screen anew";
+        "suspend" ["ctrl-z"] Suspend => "to the shell; fg comes back";
+        "quit" ["ctrl-c" "ctrl-q"] Quit => "quit";
+    }
+}
