@@ -5,17 +5,15 @@
 //! Rates and channels are those of the decoded buffers, not of headers, and may change on the way:
 //! later parts at another rate are brought to the first one.
 
+mod conversion;
+mod track;
+
 use std::io::{ErrorKind, Seek};
 
-use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known as codec_id;
-use symphonia::core::codecs::audio::{
-    AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions,
-};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known as format_id;
-use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo};
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
@@ -23,18 +21,9 @@ use symphonia::core::units::Timestamp;
 
 use super::error::DecodeErrorKind;
 use super::file::SoundFile;
-use super::opus::{OPUS_RATE_HZ, OpusDecoder};
-use super::resample::Resampler;
-use super::sniff;
 use super::stream::{Mixing, SourceInfo};
-
-/// The most frames a packet may claim before a decoder is made for it. symphonia's PCM decoder
-/// allocates by this number; the largest real block is FLAC's, of 65,535 frames.
-const MAX_FRAMES_PER_PACKET: u64 = 1 << 20;
-
-/// The most channels of a coded stream; the largest real ones are third-order ambisonics and Opus
-/// mappings, which end at 255.
-const MAX_CHANNELS: usize = 255;
+use conversion::Conversion;
+use track::{Decoder, choose_track, probe_failure};
 
 /// Failed packets in a row after which the rest is taken as lost.
 const MAX_FAILURES_IN_A_ROW: u32 = 1_000;
@@ -78,11 +67,6 @@ pub(super) struct CodedReader {
     last_failure: String,
     broke_off: Option<String>,
     replaced: u64,
-}
-
-enum Decoder {
-    Symphonia(Box<dyn AudioDecoder>),
-    Opus(Box<OpusDecoder>),
 }
 
 impl CodedReader {
@@ -186,11 +170,7 @@ impl CodedReader {
                 },
             )
             .ok()?;
-        match &mut self.decoder {
-            Decoder::Symphonia(decoder) => decoder.reset(),
-            // A fresh decoder would need the header again; the settling covers an old state too.
-            Decoder::Opus(_) => {}
-        }
+        self.decoder.reset();
         self.first.clear();
         self.conversion = None;
         self.delay_left = 0;
@@ -213,7 +193,7 @@ impl CodedReader {
                 self.decoded = reached;
                 return Some(reached);
             }
-            let (_, channels) = self.decode(&packet).ok()?;
+            let (_, channels) = self.decoder.decode(&packet, &mut self.interleaved).ok()?;
             settled += (self.interleaved.len() / channels.max(1)) as u64;
         }
     }
@@ -315,7 +295,7 @@ impl CodedReader {
         if packet.track_id != self.track {
             return Ok(true);
         }
-        match self.decode(&packet) {
+        match self.decoder.decode(&packet, &mut self.interleaved) {
             Ok((rate_hz, channels)) => {
                 self.failures_in_a_row = 0;
                 self.trim(&packet, channels);
@@ -343,21 +323,6 @@ impl CodedReader {
                     return Ok(false);
                 }
                 Ok(true)
-            }
-        }
-    }
-
-    /// Decodes into `self.interleaved`; gives rate and channels, or what is wrong with the packet.
-    fn decode(&mut self, packet: &Packet) -> Result<(u32, usize), String> {
-        match &mut self.decoder {
-            Decoder::Symphonia(decoder) => {
-                let buffer = decoder.decode(packet).map_err(|error| error.to_string())?;
-                buffer.copy_to_vec_interleaved(&mut self.interleaved);
-                Ok((buffer.spec().rate(), buffer.spec().channels().count()))
-            }
-            Decoder::Opus(decoder) => {
-                decoder.decode(&packet.data, &mut self.interleaved)?;
-                Ok((OPUS_RATE_HZ, decoder.channels()))
             }
         }
     }
@@ -453,181 +418,4 @@ impl CodedReader {
             },
         }
     }
-}
-
-/// A part of a stream that has another rate than its beginning.
-struct Conversion {
-    from_hz: u32,
-    /// One for each channel that is given out.
-    resamplers: Vec<Resampler>,
-    /// Interleaved frames at the part's own rate.
-    frames: Vec<f32>,
-}
-
-impl Conversion {
-    /// `None` for a rate that cannot be converted.
-    fn new(from_hz: u32, to_hz: u32, width: usize) -> Option<Conversion> {
-        let resamplers = (0..width)
-            .map(|_| Resampler::new(from_hz, to_hz))
-            .collect::<Result<_, _>>();
-        Some(Conversion {
-            from_hz,
-            resamplers: resamplers.ok()?,
-            frames: Vec::new(),
-        })
-    }
-
-    /// Converts `frames` and appends what is ready.
-    fn push(&mut self, output: &mut Vec<f32>) {
-        let width = self.resamplers.len();
-        let frames = &self.frames;
-        let mut channel = Vec::new();
-        interleave(&mut self.resamplers, output, |resampler, at, ready| {
-            channel.clear();
-            channel.extend(frames.iter().skip(at).step_by(width));
-            resampler.push(&channel, ready);
-        });
-    }
-
-    fn finish(mut self, output: &mut Vec<f32>) {
-        interleave(&mut self.resamplers, output, |resampler, _, ready| {
-            resampler.finish(ready);
-        });
-    }
-}
-
-/// Appends what `step` gives for each channel, of which all give equally much, as frames.
-fn interleave(
-    resamplers: &mut [Resampler],
-    output: &mut Vec<f32>,
-    mut step: impl FnMut(&mut Resampler, usize, &mut Vec<f32>),
-) {
-    let (width, before) = (resamplers.len(), output.len());
-    for (at, resampler) in resamplers.iter_mut().enumerate() {
-        let mut ready = Vec::new();
-        step(resampler, at, &mut ready);
-        output.resize(before + ready.len() * width, 0.0);
-        let places = output.iter_mut().skip(before + at).step_by(width);
-        for (place, sample) in places.zip(ready) {
-            *place = sample;
-        }
-    }
-}
-
-struct Chosen {
-    id: u32,
-    decoder: Decoder,
-    codec: String,
-    trims: bool,
-    delay: usize,
-    promised: Option<u64>,
-}
-
-/// The default audio track and a decoder for it.
-fn choose_track(format: &dyn FormatReader) -> Result<Chosen, DecodeErrorKind> {
-    let info = format.format_info();
-    let no_track = || DecodeErrorKind::NoTrack {
-        format: info.long_name.to_owned(),
-    };
-    let track = format
-        .default_track(TrackType::Audio)
-        .or_else(|| format.first_track(TrackType::Audio))
-        .ok_or_else(no_track)?;
-    let Some(CodecParameters::Audio(params)) = &track.codec_params else {
-        return Err(no_track());
-    };
-    check_allocations(params)?;
-    if params.codec == codec_id::CODEC_ID_OPUS {
-        let head = params.extra_data.as_deref().unwrap_or_default();
-        let decoder = OpusDecoder::new(head, info.format == format_id::FORMAT_ID_ISOMP4)?;
-        return Ok(Chosen {
-            id: track.id,
-            codec: "opus".into(),
-            trims: true,
-            delay: decoder.pre_skip(),
-            decoder: Decoder::Opus(Box::new(decoder)),
-            promised: track.num_frames,
-        });
-    }
-    // symphonia trims MPEG audio by a length in the header, however much follows.
-    let mpeg = [
-        codec_id::CODEC_ID_MP1,
-        codec_id::CODEC_ID_MP2,
-        codec_id::CODEC_ID_MP3,
-    ];
-    let trims = mpeg.contains(&params.codec);
-    let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(params, &AudioDecoderOptions::default().gapless(!trims))
-        .map_err(|error| match error {
-            Error::Unsupported(what) => {
-                let codec = codec_name(params.codec).map_or_else(|| what.to_owned(), str::to_owned);
-                DecodeErrorKind::Unsupported {
-                    found: format!("{codec} in {}", info.long_name),
-                }
-            }
-            error => DecodeErrorKind::malformed(error.to_string()),
-        })?;
-    // CAF is the one container whose priming symphonia reports but leaves in AAC's output.
-    let primed = info.format == format_id::FORMAT_ID_CAF && params.codec == codec_id::CODEC_ID_AAC;
-    Ok(Chosen {
-        id: track.id,
-        codec: decoder.codec_info().short_name.to_owned(),
-        decoder: Decoder::Symphonia(decoder),
-        trims,
-        delay: if primed {
-            track.delay.unwrap_or(0) as usize
-        } else {
-            0
-        },
-        promised: track.num_frames,
-    })
-}
-
-/// Refuses parameters by which a decoder would allocate absurdly.
-fn check_allocations(params: &AudioCodecParameters) -> Result<(), DecodeErrorKind> {
-    let channels = params
-        .channels
-        .as_ref()
-        .map_or(0, |channels| channels.count());
-    if channels > MAX_CHANNELS {
-        return Err(DecodeErrorKind::malformed(format!(
-            "{channels} channels; at most {MAX_CHANNELS} are decoded"
-        )));
-    }
-    let frames = params
-        .max_frames_per_packet
-        .unwrap_or(0)
-        .max(params.frames_per_block.unwrap_or(0));
-    if frames > MAX_FRAMES_PER_PACKET {
-        return Err(DecodeErrorKind::malformed(format!(
-            "{frames} frames a packet; at most {MAX_FRAMES_PER_PACKET} are decoded"
-        )));
-    }
-    Ok(())
-}
-
-fn probe_failure(error: Error, start: &[u8]) -> DecodeErrorKind {
-    match error {
-        Error::IoError(error) if error.kind() != ErrorKind::UnexpectedEof => error.into(),
-        // The prober reports the end of the file when no known format begins anywhere in it.
-        Error::IoError(_) | Error::Unsupported(_) => sniff::not_decodable(start),
-        error => DecodeErrorKind::malformed(error.to_string()),
-    }
-}
-
-fn codec_name(codec: AudioCodecId) -> Option<&'static str> {
-    Some(match codec {
-        codec_id::CODEC_ID_AC3 => "AC-3",
-        codec_id::CODEC_ID_EAC3 => "E-AC-3",
-        codec_id::CODEC_ID_AC4 => "AC-4",
-        codec_id::CODEC_ID_DCA => "DTS",
-        codec_id::CODEC_ID_TRUEHD => "TrueHD",
-        codec_id::CODEC_ID_SPEEX => "Speex",
-        codec_id::CODEC_ID_WMA => "WMA",
-        codec_id::CODEC_ID_WAVPACK => "WavPack",
-        codec_id::CODEC_ID_TTA => "TTA",
-        codec_id::CODEC_ID_ADPCM_G722 => "G.722",
-        codec_id::CODEC_ID_ADPCM_G726 | codec_id::CODEC_ID_ADPCM_G726LE => "G.726",
-        _ => return None,
-    })
 }
