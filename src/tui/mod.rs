@@ -54,8 +54,8 @@ enum Event {
     Mouse(MouseEvent),
     /// A text was pasted.
     Paste(String),
-    /// The terminal has another size.
-    Resize(u16, u16),
+    /// The terminal has another size, which the loop asks for before each frame.
+    Resized,
     /// A worker has something to say.
     Worker(Response),
     /// The system asks for something.
@@ -122,8 +122,6 @@ pub fn run(session: Session) -> Result<()> {
         answer,
     );
     workers.player().set_volume(app.hearing.volume);
-    let (width, height) = screen.size()?;
-    update(&mut app, Action::Resize(width, height));
     let mut commands = vec![];
     if !session.folders.is_empty() {
         commands = update(&mut app, Action::Index(session.folders));
@@ -147,6 +145,10 @@ fn serve(
     mut commands: Vec<Command>,
 ) -> Result<()> {
     loop {
+        let size = screen.size()?;
+        if size != app.size {
+            commands.extend(update(app, Action::Resize(size.0, size.1)));
+        }
         for command in commands.drain(..) {
             match command {
                 Command::Search(request) => workers.search(request),
@@ -166,11 +168,6 @@ fn serve(
                 Command::Suspend => screen.suspend()?,
                 Command::Quit => return Ok(()),
             }
-        }
-        // Where a key comes with it, the terminal's news of another size can get lost.
-        let size = screen.size()?;
-        if size != app.size {
-            commands = update(app, Action::Resize(size.0, size.1));
         }
         screen.draw(|frame| draw(app, frame))?;
         let mut event = events.recv().context("the terminal is gone")?;
@@ -195,12 +192,11 @@ fn action_of(app: &App, event: Event) -> Option<Action> {
         Event::Key(key) => app.action_of(Chord::of(&key)),
         Event::Mouse(mouse) => mouse::action_of(app, &mouse),
         Event::Paste(text) => Some(Action::Paste(text)),
-        Event::Resize(width, height) => Some(Action::Resize(width, height)),
         Event::Worker(response) => Some(Action::Answer(Box::new(response))),
         Event::Signal(Signal::End) => Some(Action::Quit),
         Event::Signal(Signal::Suspend) => Some(Action::Suspend),
         Event::Signal(Signal::Continue) => Some(Action::Redraw),
-        Event::Lost(_) => None,
+        Event::Resized | Event::Lost(_) => None,
     }
 }
 
@@ -213,7 +209,7 @@ fn listen_to_terminal(sender: &Sender<Event>) {
                 Ok(TerminalEvent::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key),
                 Ok(TerminalEvent::Mouse(mouse)) => Event::Mouse(mouse),
                 Ok(TerminalEvent::Paste(text)) => Event::Paste(text),
-                Ok(TerminalEvent::Resize(width, height)) => Event::Resize(width, height),
+                Ok(TerminalEvent::Resize(..)) => Event::Resized,
                 Ok(_) => continue,
                 Err(error) => Event::Lost(error.to_string()),
             };

@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, WaitOptions, kill_process, waitpid};
 use soundseek::tui::Screen as OwnScreen;
 use termlens::{Key, Screen, Signal, Terminal};
 
@@ -137,10 +139,21 @@ fn the_terminal_is_given_back_when_the_system_ends_the_program() {
 }
 
 #[cfg(target_os = "linux")]
+fn process(terminal: &Terminal) -> Pid {
+    let pid = terminal.pid().expect("it runs").cast_signed();
+    Pid::from_raw(pid).expect("a process")
+}
+
+/// Waits until the program has stopped, by itself or by a signal.
+#[cfg(target_os = "linux")]
+fn wait_until_stopped(process: Pid) {
+    let waited = waitpid(Some(process), WaitOptions::UNTRACED).expect("it is ours to wait for");
+    assert!(waited.is_some_and(|(_, status)| status.stopped()));
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn ctrl_z_gives_the_terminal_back_until_the_shell_continues_the_program() {
-    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-
     let studio = Studio::new();
     studio.put("siren", "siren.wav");
     studio.index();
@@ -148,19 +161,42 @@ fn ctrl_z_gives_the_terminal_back_until_the_shell_continues_the_program() {
     let listed = |screen: &Screen| screen.contains("siren.wav") && screen.alternate_screen();
     terminal.wait_until(listed).expect("the list");
     terminal.send(Key::Ctrl('z')).expect("sent");
-    let pid = terminal
-        .pid()
-        .and_then(|pid| Pid::from_raw(pid.cast_signed()));
-    let pid = pid.expect("it runs");
-    let waited = waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is ours to wait for");
-    assert!(waited.is_some_and(|(_, status)| status.stopped()));
+    let process = process(&terminal);
+    wait_until_stopped(process);
     let given_back = |screen: &Screen| !screen.alternate_screen();
     terminal.wait_until(given_back).expect("the shell's screen");
     let screen = terminal.screen();
     assert!(screen.cursor_visible());
     assert!(screen.mouse_modes().is_empty() && !screen.bracketed_paste());
-    kill_process(pid, Signal::CONT).expect("continued");
+    kill_process(process, rustix::process::Signal::CONT).expect("continued");
     terminal.wait_until(listed).expect("the list is back");
+    terminal.send(Key::Ctrl('c')).expect("sent");
+    leave(terminal);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_and_a_new_size_that_come_at_once_are_both_taken() {
+    let studio = Studio::new();
+    let mut terminal = start(&studio.library_dir(), &[]);
+    terminal
+        .wait_until(|screen| screen.contains("describe a sound"))
+        .expect("the first frame");
+    let process = process(&terminal);
+    let mut typed = String::new();
+    for (letter, columns) in "rainfall".chars().zip(90..) {
+        kill_process(process, rustix::process::Signal::STOP).expect("sent");
+        wait_until_stopped(process);
+        terminal.resize(columns, 30).expect("another size");
+        terminal.send(Key::Char(letter)).expect("sent");
+        kill_process(process, rustix::process::Signal::CONT).expect("continued");
+        typed.push(letter);
+        let taken = |screen: &Screen| {
+            let ruled = screen.row_text(1).matches('─').count();
+            screen.contains(&typed) && ruled == usize::from(columns)
+        };
+        terminal.wait_until(taken).expect("the letter, as wide");
+    }
     terminal.send(Key::Ctrl('c')).expect("sent");
     leave(terminal);
 }
