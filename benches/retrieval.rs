@@ -237,8 +237,8 @@ fn strengths(
             let query = embedder.embed_text(caption)?;
             let similarities: Vec<f32> = clips
                 .iter()
-                .flat_map(|clip| &clip.vectors)
-                .map(|v| v.dot(&query))
+                .filter_map(|clip| clip.vectors.get(clip.vectors.len() / 2))
+                .map(|vector| vector.dot(&query))
                 .collect();
             let background = Background::new(&similarities);
             let words: BTreeSet<&str> = caption.split_whitespace().collect();

@@ -130,19 +130,31 @@ impl Index {
         Ok(hits.into_iter().map(|hit| self.neighbor(hit)).collect())
     }
 
-    /// The cosine similarities, each within 0.01, of `vector` to `sample` stored vectors spread
-    /// evenly over the space (to all if there are fewer): against which background does a result
-    /// stand out?
+    /// The cosine similarities, each within 0.01, of `vector` to about `sample` stored vectors (to all
+    /// if there are fewer), evenly spread over the entries: against which background does a result
+    /// stand out? An entry with many vectors gives no more of them than the others on average, so
+    /// that hours of one recording are not the whole background.
     ///
     /// # Errors
     /// [`Error::Dimension`](crate::Error::Dimension) for a vector of another length.
     pub fn background(&self, vector: &Vector, sample: usize) -> Result<Vec<f32>> {
         self.check_dimension(vector)?;
         let code = Code::new(vector.as_slice());
-        let count = sample.min(self.flat.len());
-        let slot = |i: usize| (i as u128 * self.flat.len() as u128 / count as u128) as usize;
-        Ok((0..count)
-            .map(|i| self.flat.similarity(&code, slot(i)))
+        let entries = self.roster.numbers_end();
+        let asked = sample.min(entries);
+        let each = sample / entries.max(1);
+        let members = (0..asked).filter_map(|i| {
+            let number = i as u128 * entries as u128 / asked as u128;
+            self.roster.member(number as u32)
+        });
+        let ids = members.flat_map(|member| {
+            let count = u64::from(member.ids.count);
+            let taken = count.min(each.max(1) as u64);
+            (0..taken).map(move |i| member.ids.first + (2 * i + 1) * count / (2 * taken))
+        });
+        Ok(ids
+            .filter_map(|id| self.flat.slot(id))
+            .map(|slot| self.flat.similarity(&code, slot))
             .collect())
     }
 

@@ -2,10 +2,10 @@
 //!
 //! The cosine between a text and a sound is .3 for a good match of one model and .6 of another, so it
 //! is no number to show. What can be said is how far a sound stands out for *this* query from the rest
-//! of *this* library. The background is the cosines of the query to an evenly spaced sample of the
-//! library's segments; the strength is a logistic function of a hit's distance from the background's
-//! mean in its standard deviations. `benches/retrieval.rs` measures how often hits of each strength
-//! are right.
+//! of *this* library. The background is the cosines of the query to a sample of the library's segments,
+//! evenly spread over its sounds, so that hours of one recording are not most of it; the strength is a
+//! logistic function of a hit's distance from the background's mean in its standard deviations.
+//! `benches/retrieval.rs` measures how often hits of each strength are right.
 
 /// How many segments make the background. The mean of so many is known to 3 % of a standard deviation.
 pub const SAMPLE: usize = 1000;

@@ -176,6 +176,26 @@ fn the_background_is_a_spread_sample_of_similarities() {
 }
 
 #[test]
+fn an_entry_of_many_vectors_is_not_the_whole_background() {
+    let (_dir, _database, mut index) = support::fresh(&support::config(DIMENSION));
+    let mut rng = support::rng(7);
+    let vectors = support::clustered(&mut rng, 101, DIMENSION, 101);
+    let (long, short) = vectors.split_first().expect("101 of them");
+    index
+        .upsert(b"hours", b"", &vec![long.clone(); 2000])
+        .expect("stored");
+    for (place, vector) in short.iter().enumerate() {
+        let key = format!("{place:03}").into_bytes();
+        let vectors = std::slice::from_ref(vector);
+        index.upsert(&key, b"", vectors).expect("stored");
+    }
+    let sample = index.background(long, 1000).expect("same dimension");
+    let itself = sample.iter().filter(|&&similarity| similarity > 0.99);
+    // A thousand for 101 entries is nine for each that has so many.
+    assert_eq!((itself.count(), sample.len()), (9, 109));
+}
+
+#[test]
 fn a_graph_that_is_made_in_the_background_answers_as_one_that_is_waited_for() {
     let mut rng = support::rng(3);
     let config = Config {
