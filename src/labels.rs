@@ -12,17 +12,25 @@
 //! (mean over the labels 46.3 and 44.5), with the built-in model; of 462 drums among 19 labels 46.8
 //! and 43.7 %. LAION's checkpoints are evaluated with captions like it, too.
 //!
+//! Where a library was taught its own words ([`crate::adapt`]), captions are taken in them, as queries
+//! are. Of the drums of half of 15 kits, among 48 labels, told with adapters that were learned from what
+//! else there was, 33.2 % got the right one first and 71.2 % among the first three, instead of 31.0 and
+//! 61.3 (means of five partings, of 185 or 264 drums each).
+//!
 //! A sound of several segments has the mean of their probabilities, not the probabilities of their
 //! mean: a recording of a dog and then of rain is both, a half each, where the mean of its vectors
 //! lies between the two and may be nearest to something that is heard nowhere in it.
 
+mod kept;
 mod set;
 mod whole;
 
 use anyhow::{Context, Result};
 use soundseek_index::Vector;
 
+use crate::adapt::Adapter;
 use crate::embed::Embedder;
+pub use kept::KeptTexts;
 pub use set::{BuiltInSet, Label, LabelSet, LabelSetError, ParseBuiltInSetError};
 pub use whole::{Labelled, label_library};
 
@@ -40,22 +48,42 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// For these texts, each taken as it stands.
+    /// For these texts, each taken as it stands. Vectors that an earlier run has kept are read.
     ///
     /// # Errors
     ///
     /// When the model cannot be computed.
-    pub fn new(embedder: &Embedder, texts: &[impl AsRef<str>]) -> Result<Classifier> {
+    pub fn new(
+        embedder: &Embedder,
+        texts: &[impl AsRef<str>],
+        kept: &KeptTexts,
+    ) -> Result<Classifier> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let mut vectors = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(CAPTION_BATCH) {
-            for embedding in embedder.model().text_embeddings(batch)? {
-                vectors.push(Vector::normalized(embedding).context("a text embedding")?);
+        let embeddings = kept.embeddings(embedder, &texts, || {
+            let mut embeddings = Vec::with_capacity(texts.len());
+            for batch in texts.chunks(CAPTION_BATCH) {
+                embeddings.extend(embedder.model().text_embeddings(batch)?);
             }
-        }
+            Ok(embeddings)
+        })?;
+        let vectors = embeddings.into_iter().map(Vector::normalized);
+        let texts: Result<_, _> = vectors.collect();
         Ok(Classifier {
-            texts: vectors,
+            texts: texts.context("a text embedding")?,
             scale: embedder.model().logit_scale_audio(),
+        })
+    }
+
+    /// The same texts in a library's own words, as its searches take them.
+    ///
+    /// # Errors
+    ///
+    /// When the adapter is of other dimensions, or leaves nothing of a text.
+    pub fn adapted(self, adapter: &Adapter) -> Result<Classifier> {
+        let texts = self.texts.iter().map(|text| adapter.apply(text));
+        Ok(Classifier {
+            texts: texts.collect::<Result<_>>()?,
+            ..self
         })
     }
 

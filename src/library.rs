@@ -152,6 +152,7 @@ impl Library {
             return Ok(false);
         }
         self.marked.reload()?;
+        self.labels.forget_held();
         self.reload_catalog()?;
         let mut index = index
             .write()

@@ -239,10 +239,7 @@ impl<'a> Searcher<'a> {
     /// A text's vector, in the library's own words where it was taught some.
     fn text_vector(&self, text: &str) -> Result<Vector> {
         let vector = self.embedder.embed_text(text)?;
-        match self.library.adapter(&self.embedder.space()?)? {
-            Some(adapter) => adapter.apply(&vector),
-            None => Ok(vector),
-        }
+        self.library.in_own_words(&self.embedder.space()?, vector)
     }
 
     /// The normalised mean of a clip's segments: stored ones where the file is indexed and unchanged.

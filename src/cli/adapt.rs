@@ -11,6 +11,7 @@ use soundseek::adapt::{
 use soundseek::display::{count, printable_path};
 use soundseek::json;
 use soundseek::library::{Filters, Library};
+use soundseek_index::Space;
 
 use super::args::{AdaptArgs, Common};
 use super::{Outcome, complain};
@@ -35,6 +36,7 @@ pub fn adapt(common: &Common, args: &AdaptArgs, out: &mut dyn Write) -> Result<O
             out,
             "searches by description use it from now on; `soundseek adapt --off` turns it off",
         )?;
+        tell_labels(common, &library, &space)?;
         return Ok(Outcome::Found);
     }
     if args.on || args.off {
@@ -51,6 +53,7 @@ pub fn adapt(common: &Common, args: &AdaptArgs, out: &mut dyn Write) -> Result<O
                 "the adapter is off"
             },
         )?;
+        tell_labels(common, &library, &space)?;
         return Ok(Outcome::Found);
     }
     let described = described(args, &library)?;
@@ -89,7 +92,20 @@ pub fn adapt(common: &Common, args: &AdaptArgs, out: &mut dyn Write) -> Result<O
         };
         say(common, out, &next)?;
     }
+    tell_labels(common, &library, &space)?;
     Ok(Outcome::Found)
+}
+
+/// Says which labels of the library are not those that `tag --all` would give now.
+fn tell_labels(common: &Common, library: &Library, space: &Space) -> Result<()> {
+    for set in library.labels_in_other_words(space)? {
+        if !common.quiet {
+            complain(&format!(
+                "the labels of {set} are as they were; `soundseek tag --all` of that set gives them anew"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn say(common: &Common, out: &mut dyn Write, text: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use soundseek::display::{bar, printable, printable_path};
 use soundseek::json;
-use soundseek::labels::{Classifier, ranked};
+use soundseek::labels::ranked;
 use soundseek_index::Vector;
 
 use super::args::{CaptionsArgs, Common};
@@ -17,9 +17,10 @@ use super::{Outcome, complain};
 /// `soundseek captions`.
 pub fn captions(common: &Common, args: &CaptionsArgs, out: &mut dyn Write) -> Result<Outcome> {
     let sentences = sentences(&args.from)?;
-    let embedder = super::load_model(common, super::library_if_any(common)?.as_ref())?;
-    let classifier = Classifier::new(&embedder, &sentences)?;
-    let known = Known::open(common, &embedder)?;
+    let library = super::library_if_any(common)?;
+    let embedder = super::load_model(common, library.as_ref())?;
+    let known = Known::open(library, &embedder)?;
+    let classifier = known.classifier(&embedder, &sentences)?;
     let mut outcome = Outcome::Found;
     for path in &args.files {
         let moments = match known.moments(&embedder, path) {

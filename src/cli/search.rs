@@ -86,7 +86,7 @@ fn run(
     Ok(Outcome::Found)
 }
 
-/// Says when labels that are asked for are another model's than the one that searches.
+/// Says when labels that are asked for are another model's than the one that searches, or in other words.
 fn warn_of_other_labels(
     common: &Common,
     library: &Library,
@@ -97,12 +97,20 @@ fn warn_of_other_labels(
         return Ok(());
     }
     let space = embedder.space()?;
+    let in_other_words = library.labels_in_other_words(&space)?;
     for (set, labelling) in library.labellings()? {
         let asked = |label: &String| options.filters.labels.contains(label);
-        if !labelling.is_of(&space) && labelling.labels.iter().any(asked) {
+        if !labelling.labels.iter().any(asked) {
+            continue;
+        }
+        if !labelling.is_of(&space) {
             super::complain(&format!(
                 "the labels of {set} are those of the model {}; `soundseek tag --all` gives them with this one",
                 labelling.model
+            ));
+        } else if in_other_words.contains(&set) {
+            super::complain(&format!(
+                "`soundseek adapt` has changed what words mean since the labels of {set} were given; `soundseek tag --all` gives them anew"
             ));
         }
     }

@@ -79,13 +79,17 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
             _ => {}
         }
     }
-    for (set, labelling, sounds, wanting) in labellings(library)? {
-        let wanting = match wanting {
+    for labels in labellings(library)? {
+        let wanting = match labels.wanting {
+            _ if labels.in_other_words => {
+                ", given before `adapt` changed what words mean (`soundseek tag --all` gives them anew)"
+                    .to_owned()
+            }
             0 => String::new(),
             n => format!(", {n} not yet (`soundseek tag --all` adds them)"),
         };
-        let (set, model) = (printable(&set), printable(&labelling.model));
-        let sounds = count(sounds, "sound");
+        let (set, model) = (printable(&labels.set), printable(&labels.labelling.model));
+        let sounds = count(labels.sounds, "sound");
         writeln!(out, "labels   {set}: {sounds} by {model}{wanting}")?;
     }
     for root in library.roots()? {
@@ -111,14 +115,33 @@ fn adapter_state(library: &Library, space: &Space) -> &'static str {
     }
 }
 
-/// Each set of labels, with how many sounds it has looked at and how many of its model it has not.
-fn labellings(library: &Library) -> Result<Vec<(String, Labelling, usize, usize)>> {
+/// What is told of a set of labels.
+struct SetOfLabels {
+    set: String,
+    labelling: Labelling,
+    /// How many sounds it has looked at.
+    sounds: usize,
+    /// How many of its model's it has not.
+    wanting: usize,
+    /// It was given with another adapter than is in use, or without.
+    in_other_words: bool,
+}
+
+fn labellings(library: &Library) -> Result<Vec<SetOfLabels>> {
     let (spaces, counts) = (library.spaces()?, library.labelled_counts()?);
     let all = library.labellings()?.into_iter().map(|(set, labelling)| {
         let sounds = counts.get(&set).copied().unwrap_or(0);
         let held = spaces.iter().find(|held| labelling.is_of(&held.space));
         let there = held.map_or(0, |held| held.entries as usize);
-        (set, labelling, sounds, there.saturating_sub(sounds))
+        // A damaged adapter is told by itself.
+        let others = held.and_then(|held| library.labels_in_other_words(&held.space).ok());
+        SetOfLabels {
+            wanting: there.saturating_sub(sounds),
+            in_other_words: others.is_some_and(|others| others.contains(&set)),
+            set,
+            labelling,
+            sounds,
+        }
     });
     Ok(all.collect())
 }
@@ -151,14 +174,16 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
     });
     let model = library.model_name()?;
     let labels = labellings(library)?.into_iter();
-    let labels = labels.map(|(set, labelling, sounds, wanting)| {
+    let labels = labels.map(|labels| {
         json!({
-            "set": set,
-            "model": labelling.model,
-            "fingerprint": labelling.space,
-            "threshold": labelling.threshold,
-            "sounds": sounds,
-            "wanting": wanting,
+            "set": labels.set,
+            "model": labels.labelling.model,
+            "fingerprint": labels.labelling.space,
+            "adapter": labels.labelling.adapter,
+            "threshold": labels.labelling.threshold,
+            "sounds": labels.sounds,
+            "wanting": labels.wanting,
+            "in_other_words": labels.in_other_words,
         })
     });
     let roots = library.roots()?;

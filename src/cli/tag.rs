@@ -6,11 +6,12 @@ use std::sync::RwLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
+use soundseek::adapt::Adapter;
 use soundseek::display::{bar, clock, count, printable, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::json;
 use soundseek::labels::{
-    BuiltInSet, Classifier, LabelSet, Labelled, label_library, ranked, threshold,
+    BuiltInSet, Classifier, KeptTexts, LabelSet, Labelled, label_library, ranked, threshold,
 };
 use soundseek::library::{Labelling, Library, Moment};
 use soundseek::search::{Searcher, embed_file};
@@ -35,9 +36,10 @@ pub fn tag(common: &Common, args: &TagArgs, out: &mut dyn Write) -> Result<Outco
     if args.all {
         return whole_library(common, args, &set, out);
     }
-    let embedder = super::load_model(common, super::library_if_any(common)?.as_ref())?;
-    let classifier = Classifier::new(&embedder, &set.captions(&args.template))?;
-    let known = Known::open(common, &embedder)?;
+    let library = super::library_if_any(common)?;
+    let embedder = super::load_model(common, library.as_ref())?;
+    let known = Known::open(library, &embedder)?;
+    let classifier = known.classifier(&embedder, &set.captions(&args.template))?;
     let mut outcome = Outcome::Found;
     for path in &args.files {
         match known.moments(&embedder, path) {
@@ -51,29 +53,31 @@ pub fn tag(common: &Common, args: &TagArgs, out: &mut dyn Write) -> Result<Outco
     Ok(outcome)
 }
 
-/// What is known of files already, if there is a library and nothing else has it open.
+/// What is known of files already, if there is a library that has vectors of the model.
 pub struct Known(Option<(Library, RwLock<Index>)>);
 
 impl Known {
-    /// Opens the library for what it holds of the embedder's model. Files can be told without one, so
-    /// neither its absence nor that it is in use is an error.
-    pub fn open(common: &Common, embedder: &Embedder) -> Result<Known> {
-        let opened = Library::open_existing(&super::library_directory(common)?);
-        let opened = opened.and_then(|library| {
-            let index = RwLock::new(library.index_for_search(embedder)?);
-            Ok((library, index))
-        });
-        match opened {
-            Ok(opened) => Ok(Known(Some(opened))),
+    /// What a library holds of the embedder's model; files can be told without one.
+    pub fn open(library: Option<Library>, embedder: &Embedder) -> Result<Known> {
+        let Some(library) = library else {
+            return Ok(Known(None));
+        };
+        match library.index_for_search(embedder) {
+            Ok(index) => Ok(Known(Some((library, RwLock::new(index))))),
             Err(error) => match error.downcast_ref() {
-                Some(
-                    soundseek_index::Error::Missing { .. }
-                    | soundseek_index::Error::Locked { .. }
-                    | soundseek_index::Error::Space { .. },
-                ) => Ok(Known(None)),
+                Some(soundseek_index::Error::Space { .. }) => Ok(Known(None)),
                 _ => Err(error),
             },
         }
+    }
+
+    /// Tells sounds by these texts, in the library's own words where it was taught some.
+    pub fn classifier(&self, embedder: &Embedder, texts: &[impl AsRef<str>]) -> Result<Classifier> {
+        let adapter = match &self.0 {
+            Some((library, _)) => library.adapter(&embedder.space()?)?,
+            None => None,
+        };
+        classifier(embedder, texts, adapter.as_deref())
     }
 
     /// The moments and vectors of a file: stored ones where it is indexed and unchanged.
@@ -82,6 +86,18 @@ impl Known {
             Some((library, index)) => Searcher::new(library, index, embedder).moments(path),
             None => embed_file(embedder, path, None),
         }
+    }
+}
+
+fn classifier(
+    embedder: &Embedder,
+    texts: &[impl AsRef<str>],
+    adapter: Option<&Adapter>,
+) -> Result<Classifier> {
+    let classifier = Classifier::new(embedder, texts, &KeptTexts::of_this_user())?;
+    match adapter {
+        Some(adapter) => classifier.adapted(adapter),
+        None => Ok(classifier),
     }
 }
 
@@ -154,10 +170,12 @@ fn whole_library(
     let embedder = super::load_model(common, Some(&library))?;
     let index = library.index_for_search(&embedder)?;
     let space = embedder.space()?;
+    let adapter = library.adapter(&space)?;
     let labelling = Labelling {
         digest: set.digest(&args.template),
         model: space.name.clone(),
         space: space.fingerprint.clone(),
+        adapter: adapter.as_ref().map(|adapter| adapter.fingerprint()),
         threshold: args
             .threshold
             .unwrap_or_else(|| threshold(set.labels().len())),
@@ -169,13 +187,17 @@ fn whole_library(
     };
     let before = library.labellings()?.remove(&set.name);
     if let Some(before) = before.filter(|before| *before != labelling && !common.quiet) {
-        let why = match before.is_of(&space) {
-            true => "they were given from another list, caption or threshold",
-            false => "they were given by another model",
+        let why = if !before.is_of(&space) {
+            "they were given by another model"
+        } else if before.adapter != labelling.adapter {
+            "`soundseek adapt` has changed what words mean here"
+        } else {
+            "they were given from another list, caption or threshold"
         };
         complain(&format!("the labels of {} are given anew: {why}", set.name));
     }
-    let classifier = Classifier::new(&embedder, &set.captions(&args.template))?;
+    let captions = set.captions(&args.template);
+    let classifier = classifier(&embedder, &captions, adapter.as_deref())?;
     let done = label_library(&library, &index, &classifier, set, &labelling, &|_| true)?;
     library.flush()?;
     if args.json {
@@ -183,6 +205,7 @@ fn whole_library(
             "schema": json::SCHEMA,
             "set": set.name,
             "threshold": labelling.threshold,
+            "adapter": labelling.adapter,
             "sounds": done.sounds,
             "labels": done.labels,
             "known": done.known,

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result};
-use soundseek_index::Space;
+use soundseek_index::{Space, Vector};
 
-use super::Library;
+use super::{Library, Stamp};
 use crate::adapt::Adapter;
 
 /// The folder in the library's.
@@ -19,30 +19,57 @@ const FOLDER: &str = "adapters";
 /// How many characters of a fingerprint name a file.
 const NAME_LENGTH: usize = 16;
 
-/// The adapter that was asked for last, by the fingerprint of its model.
-pub(super) type HeldAdapter = RwLock<Option<(String, Option<Arc<Adapter>>)>>;
+/// The adapter that was read last.
+#[derive(Default)]
+pub(super) struct HeldAdapter(RwLock<Option<Held>>);
+
+struct Held {
+    /// The fingerprint of its model.
+    fingerprint: String,
+    /// That of its file when it was read: another process may write another one at any time.
+    stamp: Stamp,
+    adapter: Arc<Adapter>,
+}
 
 impl Library {
-    /// The adapter that searches with this model's vectors use, if one is on.
+    /// The adapter that searches with this model's vectors use, if one is on. Its file is looked at at
+    /// each call, and read when it is another one than before.
     ///
     /// # Errors
     ///
     /// When its file is damaged or cannot be read; the text says how to turn it off.
     pub fn adapter(&self, space: &Space) -> Result<Option<Arc<Adapter>>> {
-        let unpanicked = "no thread panics while it reads an adapter";
-        if let Some((fingerprint, adapter)) = &*self.adapter.read().expect(unpanicked)
-            && *fingerprint == space.fingerprint
-        {
-            return Ok(adapter.clone());
-        }
         let path = self.adapter_path(space, true);
-        let adapter = match path.exists() {
-            true => Some(Arc::new(Adapter::read(&path, space)?)),
-            false => None,
+        let Ok(metadata) = std::fs::metadata(&path) else {
+            return Ok(None);
         };
-        let held = (space.fingerprint.clone(), adapter.clone());
-        *self.adapter.write().expect(unpanicked) = Some(held);
-        Ok(adapter)
+        let stamp = Stamp::of(&metadata);
+        let unpanicked = "no thread panics while it reads an adapter";
+        if let Some(held) = &*self.adapter.0.read().expect(unpanicked)
+            && (&held.fingerprint, held.stamp) == (&space.fingerprint, stamp)
+        {
+            return Ok(Some(Arc::clone(&held.adapter)));
+        }
+        let adapter = Arc::new(Adapter::read(&path, space)?);
+        *self.adapter.0.write().expect(unpanicked) = Some(Held {
+            fingerprint: space.fingerprint.clone(),
+            stamp,
+            adapter: Arc::clone(&adapter),
+        });
+        Ok(Some(adapter))
+    }
+
+    /// The vector of a text as searches of this library take it: through the adapter that is on, if one
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::adapter`], and as [`Adapter::apply`].
+    pub fn in_own_words(&self, space: &Space, text: Vector) -> Result<Vector> {
+        match self.adapter(space)? {
+            Some(adapter) => adapter.apply(&text),
+            None => Ok(text),
+        }
     }
 
     /// Keeps an adapter and turns it on, in the place of the one before.
@@ -58,7 +85,12 @@ impl Library {
         }
         adapter.write(&path)?;
         remove_if_there(&self.adapter_path(adapter.base(), false))?;
-        self.forget_held_adapter();
+        // Clocks of files may be too coarse to tell two that were written at once.
+        *self
+            .adapter
+            .0
+            .write()
+            .expect("no thread panics while it reads an adapter") = None;
         Ok(path)
     }
 
@@ -78,7 +110,6 @@ impl Library {
         }
         std::fs::rename(&from, &to)
             .with_context(|| format!("{} cannot be renamed", from.display()))?;
-        self.forget_held_adapter();
         Ok(true)
     }
 
@@ -91,13 +122,6 @@ impl Library {
         let name: String = space.fingerprint.chars().take(NAME_LENGTH).collect();
         let ending = if on { "safetensors" } else { "off" };
         self.directory.join(FOLDER).join(format!("{name}.{ending}"))
-    }
-
-    fn forget_held_adapter(&self) {
-        *self
-            .adapter
-            .write()
-            .expect("no thread panics while it reads an adapter") = None;
     }
 }
 

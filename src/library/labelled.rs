@@ -34,6 +34,9 @@ pub struct Labelling {
     pub model: String,
     /// The fingerprint of the model's space.
     pub space: String,
+    /// The fingerprint of the adapter that captions were put through, if one was on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
     /// How probable a label had to be.
     pub threshold: f32,
     /// All labels of the list.
@@ -129,7 +132,7 @@ impl LabelStore {
         }
     }
 
-    fn forget_held(&self) {
+    pub(super) fn forget_held(&self) {
         *self.held.write().expect("no thread panics while it labels") = None;
     }
 }
@@ -149,6 +152,21 @@ impl Library {
             Ok((name, serde_json::from_slice(&value).context(damaged)?))
         });
         items.collect()
+    }
+
+    /// The sets of labels that a model gave in other words than those in use now: before there was an
+    /// adapter, with another one, or with one that has been turned off.
+    ///
+    /// # Errors
+    ///
+    /// When a record or the adapter is damaged.
+    pub fn labels_in_other_words(&self, space: &Space) -> Result<Vec<String>> {
+        let adapter = self.adapter(space)?.map(|adapter| adapter.fingerprint());
+        let others = self
+            .labellings()?
+            .into_iter()
+            .filter(|(_, labelling)| labelling.is_of(space) && labelling.adapter != adapter);
+        Ok(others.map(|(set, _)| set).collect())
     }
 
     /// How many sounds each set of labels has looked at.

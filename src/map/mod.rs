@@ -111,7 +111,10 @@ pub fn lay_out(
         index.keys().filter_map(|key| key.try_into().ok()).collect()
     };
     let cache = library.cache("maps", KEPT)?;
-    let digest = digest(&embedder.space()?.fingerprint, &contents);
+    let space = embedder.space()?;
+    let words = library.adapter(&space)?;
+    let words = words.map(|adapter| adapter.fingerprint());
+    let digest = digest(&space.fingerprint, words.as_deref(), &contents);
     if let Some(map) = cache
         .get(&digest)?
         .and_then(|bytes| Map::from_bytes(&bytes))
@@ -120,7 +123,7 @@ pub fn lay_out(
     }
     let labels = LABELS
         .iter()
-        .map(|label| embedder.embed_text(label))
+        .map(|label| library.in_own_words(&space, embedder.embed_text(label)?))
         .collect::<Result<Vec<Vector>>>()?;
     let (mut points, mut rows) = (Vec::new(), Vec::new());
     for (done, content) in contents.iter().enumerate() {
@@ -164,10 +167,12 @@ pub fn lay_out(
     Ok(Some(map))
 }
 
-fn digest(fingerprint: &str, contents: &[ContentHash]) -> ContentHash {
+/// What a map was made from: the model, the adapter that labels were put through, and the sounds.
+fn digest(fingerprint: &str, adapter: Option<&str>, contents: &[ContentHash]) -> ContentHash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[VERSION]);
     hasher.update(fingerprint.as_bytes());
+    hasher.update(adapter.unwrap_or_default().as_bytes());
     for content in contents {
         hasher.update(content);
     }

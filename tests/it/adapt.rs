@@ -6,6 +6,7 @@ use std::fs;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use soundseek::adapt::{Adapter, Learned, Lesson, TrainOptions, learn};
+use soundseek::library::Library;
 use soundseek::search::{Hit, SearchOptions};
 use soundseek_index::{Space, Vector};
 
@@ -111,7 +112,7 @@ fn too_few_descriptions_are_refused_with_their_number() {
 }
 
 /// An adapter for the built-in model that changes its rankings, in a file.
-fn made_up_adapter(studio: &Studio) -> (Adapter, String) {
+pub fn made_up_adapter(studio: &Studio) -> (Adapter, String) {
     let base = embedder().space().expect("a space");
     let dimension = embedder().model().dimension();
     let adapter = learned(&lesson(base, dimension, 60, true), 1).adapter;
@@ -178,6 +179,103 @@ fn a_search_by_text_uses_the_adapter_that_is_on_and_one_by_clip_does_not() {
     assert_eq!(by_text(), text_before, "nothing of it is left");
     assert_eq!(adapt(&["--on"]).status.code(), Some(0));
     assert_eq!(by_text(), adapted);
+}
+
+#[test]
+fn sounds_are_told_and_labelled_in_the_words_that_searches_use() {
+    let studio = Studio::new();
+    let siren = studio.put("siren", "siren.wav");
+    studio.index();
+    let (adapter, file) = made_up_adapter(&studio);
+    let sentences = ["a police siren", "a flute", "rain", "a kick drum"];
+    let from = studio.folder.path().join("texts.txt");
+    fs::write(&from, sentences.join("\n")).expect("written");
+    let (siren, from) = (
+        siren.to_str().expect("Unicode"),
+        from.to_str().expect("Unicode"),
+    );
+    let run = |args: &[&str]| support::soundseek(&studio.library_dir(), args);
+    let captions = || stdout(&run(&["captions", siren, "--from", from, "--json"]));
+    let tag_all = |set: &str| run(&["tag", "--all", "--set", set]);
+    tag_all("drums");
+    let before = captions();
+    let used = run(&["adapt", "--use", &file]);
+    assert!(
+        stderr(&used).contains("the labels of drums are as they were"),
+        "{}",
+        stderr(&used)
+    );
+    let adapted = captions();
+    assert_ne!(adapted, before);
+    let moments = soundseek::search::embed_file(embedder(), siren.as_ref(), None);
+    let moments = moments.expect("decoded");
+    for line in adapted.lines() {
+        let told: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = told["text"].as_str().expect("a text");
+        let text = embedder().embed_text(text).expect("embedded");
+        let text = adapter.apply(&text).expect("applied");
+        let cosines = moments.iter().map(|(_, vector)| vector.dot(&text));
+        let mean = f64::from(cosines.sum::<f32>() / moments.len() as f32);
+        let similarity = told["similarity"].as_f64().expect("a number");
+        // The same f32, summed in another order.
+        assert!((similarity - mean).abs() < 1e-5, "{told}");
+    }
+    let status = stdout(&run(&["status"]));
+    assert!(
+        status.contains("labels   drums: 1 sound by builtin, given before `adapt`"),
+        "{status}"
+    );
+    let searched = run(&["search", "a siren", "--label", "kick drum"]);
+    assert!(
+        stderr(&searched).contains("since the labels of drums were given"),
+        "{}",
+        stderr(&searched)
+    );
+    let again = tag_all("drums");
+    let (out, error) = (stdout(&again), stderr(&again));
+    assert!(
+        out.starts_with("1 sound looked at") && error.contains("has changed what words mean"),
+        "{out}{error}"
+    );
+    let library = studio.library();
+    let space = embedder().space().expect("a space");
+    assert!(
+        library
+            .labels_in_other_words(&space)
+            .expect("readable")
+            .is_empty()
+    );
+    assert_eq!(
+        library.labellings().expect("readable")["drums"].adapter,
+        Some(adapter.fingerprint())
+    );
+    drop(library);
+    assert_eq!(run(&["adapt", "--off"]).status.code(), Some(0));
+    assert_eq!(captions(), before, "nothing of it is left");
+}
+
+#[test]
+fn a_program_that_stays_open_uses_the_adapter_that_another_has_turned_on_or_off() {
+    let studio = Studio::new();
+    studio.put("siren", "siren.wav");
+    studio.index();
+    let (adapter, _) = made_up_adapter(&studio);
+    let (open, other) = (
+        studio.library(),
+        Library::open_existing(&studio.library_dir()).expect("reads along"),
+    );
+    let space = embedder().space().expect("a space");
+    let fingerprint = |library: &Library| {
+        let adapter = library.adapter(&space).expect("readable");
+        adapter.map(|adapter| adapter.fingerprint())
+    };
+    assert_eq!(fingerprint(&open), None);
+    other.keep_adapter(&adapter).expect("kept");
+    assert_eq!(fingerprint(&open), Some(adapter.fingerprint()));
+    assert!(other.turn_adapter(&space, false).expect("turned"));
+    assert_eq!(fingerprint(&open), None);
+    assert!(other.turn_adapter(&space, true).expect("turned"));
+    assert_eq!(fingerprint(&open), Some(adapter.fingerprint()));
 }
 
 #[test]

@@ -2,13 +2,16 @@
 //! and what becomes of it when sounds, sets or models change.
 
 use std::fs;
+use std::sync::RwLock;
 
 use serde_json::Value;
-use soundseek::labels::{BuiltInSet, Classifier, LabelSet, TEMPLATE, label_library, threshold};
+use soundseek::labels::{
+    BuiltInSet, Classifier, KeptTexts, LabelSet, TEMPLATE, label_library, threshold,
+};
 use soundseek::library::{Filters, Labelling, Library};
 use soundseek::search::embed_file;
 
-use crate::support::{Studio, embedder, soundseek, stderr, stdout};
+use crate::support::{Studio, command, embedder, soundseek, stderr, stdout};
 
 const SET: &str =
     "# Heard in the demo\nkick\ta bass drum\nsiren\ta police siren\nflute\nbell\ta church bell\n";
@@ -39,6 +42,7 @@ fn labelling(set: &LabelSet) -> Labelling {
         digest: set.digest(TEMPLATE),
         model: space.name,
         space: space.fingerprint,
+        adapter: None,
         threshold: threshold(set.labels().len()),
         labels: set.labels().iter().map(|l| l.name.clone()).collect(),
     }
@@ -46,7 +50,8 @@ fn labelling(set: &LabelSet) -> Labelling {
 
 /// What a file is called, straight from its sound: the oracle.
 fn expected(set: &LabelSet, path: &std::path::Path) -> Vec<(String, f32)> {
-    let classifier = Classifier::new(embedder(), &set.captions(TEMPLATE)).expect("embedded");
+    let classifier = Classifier::new(embedder(), &set.captions(TEMPLATE), &KeptTexts::nowhere())
+        .expect("embedded");
     let moments = embed_file(embedder(), path, None).expect("decoded");
     let vectors: Vec<_> = moments.into_iter().map(|(_, vector)| vector).collect();
     let probabilities = classifier.probabilities(&vectors);
@@ -316,7 +321,8 @@ fn a_run_that_is_stopped_keeps_what_it_gave_and_the_next_goes_on() {
     let library = studio.library();
     let index = library.index_for_search(embedder()).expect("opened");
     let set = LabelSet::built_in(BuiltInSet::Esc50);
-    let classifier = Classifier::new(embedder(), &set.captions(TEMPLATE)).expect("embedded");
+    let classifier = Classifier::new(embedder(), &set.captions(TEMPLATE), &KeptTexts::nowhere())
+        .expect("embedded");
     let kind = labelling(&set);
     let run = || label_library(&library, &index, &classifier, &set, &kind, &|_| false);
     let first = run().expect("labelled");
@@ -366,6 +372,77 @@ fn sentences_are_ranked_by_how_well_they_describe_a_sound() {
         "{}",
         stderr(&empty)
     );
+}
+
+#[test]
+fn captions_are_kept_for_the_next_run_and_a_damaged_file_is_made_again() {
+    let studio = Studio::new();
+    let siren = studio.put("siren", "siren.wav");
+    let siren = siren.to_str().expect("Unicode");
+    let cache = studio.folder.path().join("cache");
+    let tag = |more: &[&str]| {
+        let output = command(&studio.library_dir())
+            .args(["tag", siren, "--set", "drums", "--json"])
+            .args(more)
+            .env("XDG_CACHE_HOME", &cache)
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let files = || {
+        let entries = fs::read_dir(cache.join("soundseek/texts")).expect("a folder");
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.expect("readable").path())
+            .collect();
+        files.sort();
+        files
+    };
+    let first = tag(&[]);
+    let [file] = &files()[..] else {
+        panic!("not one file: {:?}", files());
+    };
+    let whole = fs::read(file).expect("read");
+    assert_eq!(tag(&[]), first);
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 64;
+    for bad in [&damaged[..], &whole[..100], &[]] {
+        fs::write(file, bad).expect("written");
+        assert_eq!(tag(&[]), first);
+        assert_eq!(fs::read(file).expect("read"), whole);
+    }
+    // What decides the vectors has a file of its own.
+    let captioned = tag(&["--template", "the noise of {}"]);
+    assert_ne!(captioned, first);
+    tag(&["--precision", "int8"]);
+    assert_eq!(files().len(), 3);
+    assert_eq!(tag(&[]), first);
+    // Where nothing can be written, everything is computed.
+    fs::remove_dir_all(&cache).expect("removed");
+    fs::write(&cache, "no folder").expect("written");
+    assert_eq!(tag(&[]), first);
+}
+
+#[test]
+fn a_program_that_stays_open_sees_the_labels_that_another_gives() {
+    let studio = studio(&["siren"]);
+    let library = studio.library();
+    let index = RwLock::new(library.index_for_writing(embedder()).expect("opened"));
+    let labels = || {
+        library
+            .facets(&Filters::default(), None)
+            .expect("counted")
+            .labels
+    };
+    assert_eq!(labels(), []);
+    let set = set_file(&studio, SET);
+    let tagged = soundseek(&studio.library_dir(), &["tag", "--all", "--labels", &set]);
+    assert_eq!(tagged.status.code(), Some(0), "{}", stderr(&tagged));
+    assert!(library.catch_up(&index).expect("read"));
+    assert_eq!(labels(), [("siren".to_string(), 1)]);
+    soundseek(&studio.library_dir(), &["tag", "--clear"]);
+    assert!(library.catch_up(&index).expect("read"));
+    assert_eq!(labels(), []);
 }
 
 #[test]
