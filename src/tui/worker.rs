@@ -8,17 +8,18 @@
 mod acting;
 mod charting;
 mod drawing;
+mod following;
 mod indexing;
 mod searching;
 mod slot;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use crossbeam_channel::{Sender, bounded};
 use soundseek_index::Index;
 
 use crate::embed::Embedder;
@@ -83,6 +84,8 @@ pub struct MatchRequest {
 pub enum Response {
     /// The library and the model are open, or it has grown.
     Library(LibraryFacts),
+    /// Another process has changed the library: its files, marks or labels, or what searches were taught.
+    Changed(LibraryFacts),
     /// The library or the model cannot be opened: nothing will work.
     Broken(String),
     /// The answer to a question.
@@ -153,12 +156,7 @@ struct Engine {
     index: RwLock<Index>,
     embedder: Embedder,
     clips: Clips,
-    /// When other processes' changes were taken in last.
-    caught_up: Mutex<Instant>,
 }
-
-/// How often other processes' changes are taken in at most: it reads the index anew.
-const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
 
 impl Engine {
     fn open(library: Arc<Library>, load_model: LoadModel) -> Result<Engine> {
@@ -175,7 +173,6 @@ impl Engine {
             index,
             embedder,
             clips: Clips::default(),
-            caught_up: Mutex::new(Instant::now()),
         };
         engine.prepare_graph();
         Ok(engine)
@@ -191,19 +188,6 @@ impl Engine {
         index
             .unwrap_or_else(PoisonError::into_inner)
             .prepare_graph();
-    }
-
-    /// Takes in what another process has indexed or marked, now and then.
-    fn catch_up(&self) -> Result<()> {
-        let mut last = self
-            .caught_up
-            .lock()
-            .expect("no thread panics while it catches up");
-        if last.elapsed() >= CATCH_UP_EVERY {
-            self.library.catch_up(&self.index)?;
-            *last = Instant::now();
-        }
-        Ok(())
     }
 
     /// Whether there is something to embed for this process. A store that cannot be read says so where
@@ -242,6 +226,8 @@ pub struct Workers {
     player: Player,
     actor: Actor,
     indexer: Arc<Indexer>,
+    /// Dropped to end the following of other processes.
+    following: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -266,6 +252,7 @@ impl Workers {
         let for_charting = Arc::clone(&charts);
         let requests = Arc::new(Slot::default());
         let indexer = Arc::new(Indexer::default());
+        let (following, followed_until) = bounded(0);
         let library = Arc::new(library);
         let actor = Actor::start(Arc::clone(&library), desktop, Arc::clone(&answer));
         let (for_search, for_indexing) = (Arc::clone(&requests), Arc::clone(&indexer));
@@ -302,8 +289,12 @@ impl Workers {
                 let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
                 std::thread::spawn(move || charting::serve(&engine, &for_charting, &answer))
             };
+            let follower = {
+                let (engine, answer) = (Arc::clone(&engine), Arc::clone(&answer));
+                std::thread::spawn(move || following::serve(&engine, &followed_until, &answer))
+            };
             searching::serve(&engine, &for_search, &answer);
-            for thread in [indexing, drawing, matching, charting] {
+            for thread in [indexing, drawing, matching, charting, follower] {
                 // What went wrong there has been told.
                 let _ = thread.join();
             }
@@ -316,6 +307,7 @@ impl Workers {
             player,
             actor,
             indexer,
+            following: Some(following),
             threads: vec![opening],
         }
     }
@@ -368,6 +360,7 @@ impl Drop for Workers {
         self.matches.close();
         self.charts.close();
         self.indexer.close();
+        self.following = None;
         for thread in self.threads.drain(..) {
             // Whatever it was, it has been told.
             let _ = thread.join();

@@ -45,6 +45,7 @@ mod tui;
 mod tui_acting;
 mod tui_deeds;
 mod tui_drawings;
+mod tui_following;
 mod tui_map;
 mod tui_screens;
 mod unread;

@@ -23,6 +23,15 @@ pub(super) fn hear(app: &mut App, response: Response) -> Vec<Command> {
                 return app.ask_again();
             }
         }
+        Response::Changed(facts) => {
+            app.library = facts;
+            // An answer on its way may or may not know of it; a search that takes long still gets there.
+            if app.is_searching() {
+                app.is_behind = true;
+            } else {
+                return app.ask_again();
+            }
+        }
         Response::Broken(reason) => app.opening = Opening::Broken(reason),
         Response::Found { generation, hits } => {
             if generation < app.generation {
@@ -41,6 +50,9 @@ pub(super) fn hear(app: &mut App, response: Response) -> Vec<Command> {
                 }
             }
             app.keep_selection = false;
+            if std::mem::take(&mut app.is_behind) {
+                return app.ask_again();
+            }
         }
         Response::Facets { generation, facets } if generation == app.generation => {
             filters::take_facets(app, facets);

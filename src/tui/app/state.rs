@@ -158,6 +158,8 @@ pub struct App {
     pub(super) answered: u64,
     /// The answer is to the same query as the one before: the selection stays.
     pub(super) keep_selection: bool,
+    /// The library has changed since the question that is on its way was asked.
+    pub(super) is_behind: bool,
 }
 
 impl App {
@@ -199,6 +201,7 @@ impl App {
             generation: 0,
             answered: 0,
             keep_selection: false,
+            is_behind: false,
         }
     }
 

@@ -37,7 +37,6 @@ pub fn serve(engine: &Engine, requests: &Slot<Request>, answer: &Answer) {
 }
 
 fn search(engine: &Engine, request: &Request) -> Result<Vec<Hit>> {
-    engine.catch_up()?;
     if request.parts.is_empty() {
         return browse(engine, request);
     }
