@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use soundseek_index::{Config, Space, Vector};
 
-use crate::agreement;
+use crate::agreement::{self, Choice};
 use crate::audio::SegmentPlan;
 use crate::batches::Batches;
 use crate::mel::{LogMel, LogMelExtractor, Scratch};
@@ -29,6 +29,8 @@ pub struct Embedder {
     model: ClapModel,
     accelerator: Option<Accelerator>,
     extractor: LogMelExtractor,
+    /// What [`Precision::Auto`] was taken for, and whether that was measured just now.
+    choice: Option<(Choice, bool)>,
     texts: Mutex<HashMap<String, Vector>>,
 }
 
@@ -48,10 +50,14 @@ impl Embedder {
     /// the file and what to do.
     pub fn load(checkpoint: &Checkpoint, options: impl Into<LoadOptions>) -> Result<Embedder> {
         let mut options = options.into();
-        options.precision = match options.precision.resolve(options.device).0 {
-            Precision::Auto => agreement::fastest(checkpoint)?,
-            precision => precision,
+        options.precision = options.precision.resolve(options.device).0;
+        let choice = match options.precision {
+            Precision::Auto => Some(agreement::fastest(checkpoint)?),
+            _ => None,
         };
+        if let Some((choice, _)) = &choice {
+            options.precision = choice.precision;
+        }
         let model = ClapModel::load(checkpoint, options)?;
         let extractor = LogMelExtractor::new(model.mel_config())?;
         let accelerator = (options.device != Device::Cpu).then(|| Accelerator {
@@ -62,6 +68,7 @@ impl Embedder {
             model,
             accelerator,
             extractor,
+            choice,
             texts: Mutex::new(HashMap::new()),
         })
     }
@@ -69,6 +76,12 @@ impl Embedder {
     /// The model that computes the vectors.
     pub fn model(&self) -> &ClapModel {
         &self.model
+    }
+
+    /// Where [`Precision::Auto`] was asked for: what it is here, and true when that was measured just now
+    /// and not in an earlier run.
+    pub fn choice(&self) -> Option<&(Choice, bool)> {
+        self.choice.as_ref()
     }
 
     /// The same model with segments computed by `tower`, in batches as for an accelerator. This is how

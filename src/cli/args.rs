@@ -36,7 +36,7 @@ pub struct TuiArgs {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
     /// The settings of the terminal UI [default: soundseek/config.toml in the platform's folder for them]
-    #[arg(long, value_name = "FILE", env = "SOUNDSEEK_CONFIG", value_parser = maybe_empty(), value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", env = "SOUNDSEEK_CONFIG", hide_env_values = true, value_parser = maybe_empty(), value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 }
 
@@ -44,10 +44,10 @@ pub struct TuiArgs {
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The folder that the library lies in [default: in the platform's data directory]
-    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", env = "SOUNDSEEK_LIBRARY", hide_env_values = true, value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub library: Option<PathBuf>,
     /// The model: `builtin`, a name of `soundseek model list`, owner/name[@revision] on the Hugging Face hub, or a checkpoint's folder [default: what `soundseek model use` has set, or builtin]
-    #[arg(long, global = true, value_name = "MODEL", env = "SOUNDSEEK_MODEL", value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "MODEL", env = "SOUNDSEEK_MODEL", hide_env_values = true, value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub model: Option<PathBuf>,
     /// Where the model runs: auto, cpu, cuda[:N] or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]

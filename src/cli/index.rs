@@ -68,7 +68,7 @@ pub fn refresh(
     roots: &[PathBuf],
     options: IngestOptions,
 ) -> Result<Report> {
-    super::tell_device(common)?;
+    super::tell_device(common, embedder)?;
     let index = RwLock::new(library.index_for_writing(embedder)?);
     for root in roots {
         add_root(library, root)?;

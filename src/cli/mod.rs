@@ -185,7 +185,14 @@ fn model_name(common: &Common, library: Option<&Library>) -> Result<ModelName> {
 }
 
 fn load_model(common: &Common, library: Option<&Library>) -> Result<Embedder> {
-    load_named(common, &model_name(common, library)?)
+    let embedder = load_named(common, &model_name(common, library)?)?;
+    // What took seconds is told; what was found out in an earlier run only where a person waits anyway.
+    if let Some((choice, true)) = embedder.choice()
+        && !common.quiet
+    {
+        complain(&choice.to_string());
+    }
+    Ok(embedder)
 }
 
 fn load_named(common: &Common, name: &ModelName) -> Result<Embedder> {
@@ -204,12 +211,15 @@ fn load_options(common: &Common) -> Result<(LoadOptions, Vec<String>)> {
     Ok((options, no_device.into_iter().chain(no_precision).collect()))
 }
 
-/// Says what computes the model where that is not what was asked for, and why, where a person waits
-/// for it.
-fn tell_device(common: &Common) -> Result<()> {
-    let (_, fallbacks) = load_options(common)?;
-    for fallback in fallbacks.iter().filter(|_| !common.quiet) {
-        complain(fallback);
+/// Says what computes the model where that is not what was asked for or was left to the program, and
+/// why, where a person waits for it.
+fn tell_device(common: &Common, embedder: &Embedder) -> Result<()> {
+    let (_, mut lines) = load_options(common)?;
+    if let Some((choice, false)) = embedder.choice() {
+        lines.push(choice.to_string());
+    }
+    for line in lines.iter().filter(|_| !common.quiet) {
+        complain(line);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
+use soundseek::agreement;
 use soundseek::display::{count, printable, printable_path};
 use soundseek::json;
 use soundseek::library::{FileRecord, Labelling, Library};
@@ -68,6 +69,12 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     for held in library.spaces()? {
+        if let Some(choice) = agreement::remembered(&held.space.fingerprint) {
+            let name = printable(&held.space.name);
+            writeln!(out, "speed    {name}: --precision {choice}")?;
+        }
+    }
+    for held in library.spaces()? {
         let name = printable(&held.space.name);
         match adapter_state(library, &held.space) {
             "on" => writeln!(out, "adapter  on, for {name}")?,
@@ -103,6 +110,12 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What `--precision auto` has been found to be for a model on this machine.
+fn auto(space: &Space) -> Option<String> {
+    let choice = agreement::remembered(&space.fingerprint)?;
+    Some(choice.precision.to_string())
 }
 
 /// `on`, `off`, `damaged` or `none`.
@@ -170,6 +183,7 @@ fn summary_json(library: &Library, out: &mut dyn Write) -> Result<()> {
             "sounds": held.entries,
             "windows": held.vectors,
             "adapter": adapter_state(library, &held.space),
+            "auto": auto(&held.space),
         }))
     });
     let model = library.model_name()?;

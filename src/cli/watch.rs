@@ -23,7 +23,7 @@ use super::{Outcome, complain, index};
 pub fn watch(common: &Common, args: &WatchArgs, out: &mut dyn Write) -> Result<Outcome> {
     let (library, roots, options) = index::prepare(common, &args.index)?;
     let embedder = super::load_model(common, Some(&library))?;
-    super::tell_device(common)?;
+    super::tell_device(common, &embedder)?;
     let store = RwLock::new(library.index_for_writing(&embedder)?);
     for root in &roots {
         add_root(&library, root)?;

@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use ureq::http::{Method, Request, Response, Uri};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::error::HubError;
+use super::roots::trusted;
 
 /// A chain of more redirects is a circle.
 const MOST_REDIRECTS: usize = 8;
@@ -46,7 +48,9 @@ impl Client {
         if !uri.is_some_and(|uri| is_http(&uri) && uri.authority().is_some()) {
             return Err(HubError::Endpoint { found: endpoint });
         }
+        let tls = TlsConfig::builder().root_certs(trusted()?).build();
         let agent = Agent::config_builder()
+            .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(patience))

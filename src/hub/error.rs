@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use indicatif::DecimalBytes;
+
 /// Why a model could not be had from the hub.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,16 @@ pub enum HubError {
     Endpoint {
         /// The address given.
         found: String,
+    },
+    /// A variable names authorities that cannot be read.
+    #[error(
+        "no certificates can be read from what {variable} names: {why}; unset it, or name a file of certificates in PEM"
+    )]
+    Certificates {
+        /// The variable.
+        variable: &'static str,
+        /// What the system said.
+        why: String,
     },
     /// The server cannot be reached, or the line broke.
     #[error(
@@ -111,6 +123,18 @@ pub enum HubError {
         /// Its whole size.
         bytes: u64,
         /// Where it would lie.
+        folder: PathBuf,
+    },
+    /// The drive has too little room for what would come.
+    #[error("{repository} takes {} more below {}, where {} are free: make room, or name a folder on another drive in HF_HOME", DecimalBytes(*needed), folder.display(), DecimalBytes(*free))]
+    TooLittleRoom {
+        /// The model with the revision.
+        repository: String,
+        /// The bytes that are to come.
+        needed: u64,
+        /// The bytes that are free.
+        free: u64,
+        /// Where they would lie.
         folder: PathBuf,
     },
     /// The cache cannot be read or written.

@@ -14,6 +14,7 @@ mod hash;
 mod known;
 mod listing;
 mod name;
+mod roots;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -143,6 +144,27 @@ impl Hub {
         })
     }
 
+    /// Sees that there is room for what is missing of an offer.
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::TooLittleRoom`]; where the system does not tell, it is taken to suffice.
+    pub fn check_room(&self, offer: &Offer) -> Result<(), HubError> {
+        let folder = self.cache()?.folder();
+        // What is not there yet will be on the drive of the folder that it is made in.
+        let there = folder.ancestors().find(|folder| folder.is_dir());
+        let free = there.and_then(self.settings.free_bytes);
+        match free.filter(|free| *free < offer.missing_bytes) {
+            None => Ok(()),
+            Some(free) => Err(HubError::TooLittleRoom {
+                repository: offer.repository.to_string(),
+                needed: offer.missing_bytes,
+                free,
+                folder: folder.to_path_buf(),
+            }),
+        }
+    }
+
     /// Downloads what is missing of an offer, and gives the folder of the checkpoint. What an earlier
     /// run left unfinished is taken up where it was.
     ///
@@ -154,6 +176,7 @@ impl Hub {
         offer: &Offer,
         on_event: &mut dyn FnMut(DownloadEvent),
     ) -> Result<PathBuf, HubError> {
+        self.check_room(offer)?;
         let cache = self.cache()?;
         let client = self.client()?;
         let mut before = 0;

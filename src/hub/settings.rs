@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where models are looked for.
@@ -33,6 +33,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long to wait before a download that broke is tried again; twice as long after that.
     pub pause: Duration,
+    /// The bytes that may still be written in a folder, where the system tells.
+    pub free_bytes: fn(&Path) -> Option<u64>,
 }
 
 impl Settings {
@@ -70,8 +72,22 @@ impl Settings {
             offline: text("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
             patience: PATIENCE,
             pause: PAUSE,
+            free_bytes,
         }
     }
+}
+
+/// What a person without special rights may still write on the drive of a folder.
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let drive = rustix::fs::statvfs(folder).ok()?;
+    drive.f_bavail.checked_mul(drive.f_frsize)
+}
+
+/// Elsewhere a full drive is told when it is full.
+#[cfg(not(unix))]
+fn free_bytes(_folder: &Path) -> Option<u64> {
+    None
 }
 
 impl Settings {

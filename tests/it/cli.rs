@@ -319,3 +319,21 @@ fn completions_and_the_man_page_know_every_command() {
         }
     }
 }
+
+#[test]
+fn help_does_not_repeat_what_the_environment_says() {
+    let studio = Studio::new();
+    for args in [&["--help"][..], &["search", "--help"], &["man"]] {
+        let mut help = command(&studio.library_dir());
+        for name in ["SOUNDSEEK_LIBRARY", "SOUNDSEEK_MODEL", "SOUNDSEEK_CONFIG"] {
+            help.env(name, "\u{1b}]0;secret\u{7}");
+        }
+        let output = help.args(args).output().expect("the binary runs");
+        let text = stdout(&output) + &stderr(&output);
+        assert!(text.contains("SOUNDSEEK_LIBRARY"), "{text}");
+        assert!(
+            !text.contains("secret") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+    }
+}

@@ -7,7 +7,7 @@ use soundseek::agreement::{Probe, measure};
 use soundseek::embed::Embedder;
 use soundseek::model::{Backend, Checkpoint, ClapModel, Device, LoadOptions, Precision};
 
-use crate::support::{Studio, soundseek, stderr, stdout};
+use crate::support::{Studio, command, soundseek, stderr, stdout};
 
 fn model(backend: Backend, precision: Precision) -> ClapModel {
     let options = LoadOptions {
@@ -110,10 +110,48 @@ fn model_bench_prints_a_row_for_each_precision_and_complains_of_what_is_no_sound
     let answer: serde_json::Value = serde_json::from_str(&stdout(&done)).unwrap();
     assert_eq!(answer["sounds"], 2);
     let rows = answer["precisions"].as_array().unwrap();
+    let auto = answer["auto"].as_str().unwrap();
+    let chosen = rows.iter().find(|row| row["precision"] == auto).unwrap();
+    assert_eq!(chosen["agrees"], true);
     assert_eq!(rows[0]["precision"], "f32");
     assert_eq!(rows.last().unwrap()["precision"], "int8");
     std::fs::write(sounds.join("none.wav"), "no sound").unwrap();
     let done = soundseek(&studio.library_dir(), &args);
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("none.wav"), "{}", stderr(&done));
+}
+
+#[test]
+fn what_auto_has_chosen_is_said_once_and_where_a_person_waits() {
+    let studio = Studio::new();
+    studio.put("siren", "siren.wav");
+    let cache = studio.folder.path().join("cache");
+    let run = |args: &[&str]| {
+        let mut command = command(&studio.library_dir());
+        let command = command.args(args).env("XDG_CACHE_HOME", &cache);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        (stdout(&output), stderr(&output))
+    };
+    let embed = || run(&["embed", "--text", "a siren", "--precision", "auto"]).1;
+    let said = embed();
+    assert!(
+        said.starts_with("soundseek: auto computes in ") && said.lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!(embed(), "", "it is remembered");
+    let sounds = studio.sounds();
+    let indexed = run(&["index", sounds.to_str().unwrap(), "--precision", "auto"]).1;
+    assert!(indexed.contains(said.trim_end()), "{indexed}");
+    let status = run(&["status"]).0;
+    assert!(
+        status.contains("speed    builtin: --precision auto computes in "),
+        "{status}"
+    );
+    let answer: serde_json::Value = serde_json::from_str(&run(&["status", "--json"]).0).unwrap();
+    let chosen = answer["models"][0]["auto"].as_str().unwrap();
+    assert!(
+        said.contains(&format!("auto computes in {chosen}")),
+        "{said}"
+    );
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde_json::json;
-use soundseek::agreement::{Measured, Probe, measure};
+use soundseek::agreement::{self, Measured, Probe, measure};
 use soundseek::audio::{EXTENSIONS, Segment, segment_file};
 use soundseek::demo;
 use soundseek::embed::Embedder;
@@ -59,6 +59,11 @@ pub fn bench(
         }
     };
     let rows = measure(&checkpoint, &probe)?;
+    let choice = agreement::choice(&rows);
+    // One's own sounds, however few, decide nothing for all others.
+    if let Some(choice) = choice.as_ref().filter(|_| paths.is_empty()) {
+        agreement::remember(&model.fingerprint()?, choice);
+    }
     if as_json {
         let object = json!({
             "schema": json::SCHEMA,
@@ -66,6 +71,7 @@ pub fn bench(
             "processor": processor(),
             "sounds": probe.sounds.len(),
             "texts": probe.texts.len(),
+            "auto": choice.map(|choice| choice.precision.to_string()),
             "precisions": rows.iter().map(in_json).collect::<Vec<_>>(),
         });
         writeln!(out, "{}", json::line(&object))?;
@@ -79,6 +85,9 @@ pub fn bench(
             probe.sounds.len(),
             probe.texts.len()
         )?;
+        if let Some(choice) = choice.filter(|_| paths.is_empty()) {
+            writeln!(out, "--precision {choice}")?;
+        }
     }
     Ok(outcome)
 }

@@ -30,6 +30,7 @@ pub fn get(common: &Common, name: &OsStr, yes: bool, out: &mut dyn Write) -> Res
         Some(folder) => folder,
         None => {
             let offer = hub.offer(&repository)?;
+            hub.check_room(&offer)?;
             let what = described(&hub, &repository, &offer)?;
             if !yes && !consent(&what, "Download it?")? {
                 bail!("nothing was downloaded");
