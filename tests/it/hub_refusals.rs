@@ -9,7 +9,7 @@ use soundseek::hub::{Hub, Repository, Settings};
 
 use crate::hub::{Desk, desk_size};
 use crate::hub_server::{Manners, REPOSITORY};
-use crate::support::{stderr, stdout};
+use crate::support::stderr;
 
 #[test]
 fn without_consent_nothing_comes_but_the_size_and_the_licence() {
