@@ -17,6 +17,7 @@
 //! is made for is named in it, and it is refused for any other.
 
 mod examples;
+mod lesson;
 mod train;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use soundseek_index::{Space, Vector};
 
 pub use examples::{Example, ExampleError, description_of, from_names, from_table};
-pub use train::{Learned, Lesson, Recalls, TrainError, TrainOptions, learn};
+pub use lesson::{Lesson, TrainError};
+pub use train::{Learned, Recalls, TrainOptions, learn};
 
 /// What the file says it is.
 const FORMAT: &str = "soundseek adapter 1";

@@ -6,7 +6,7 @@
 //! one description are right answers to each other. The maps start as nothing: the up-projections are
 //! zero.
 //!
-//! **What is held out.** The pairs are parted by description, a fifth of the sounds to stop by and
+//! **What is held out** ([`Lesson`]). The pairs are parted by description, a fifth of the sounds to stop by and
 //! another fifth to judge by. Takes, velocities and copies of a sound share their description, numbers
 //! aside, so near-copies never lie on both sides, and no description that is asked for has been seen:
 //! a gain is not learned by heart. Parting by folder instead would let every "snare" of one kit be
@@ -31,10 +31,9 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use soundseek_index::{Space, Vector};
 
-use super::{Adapter, Example};
-use crate::embed::Embedder;
+use super::Adapter;
+use super::lesson::Lesson;
 
 /// The rank of both maps.
 const RANK: usize = 32;
@@ -57,12 +56,6 @@ const RATE: f64 = 5e-4;
 /// How often a description is put as it stands while learning, and not in one of its other phrasings.
 const AS_IT_STANDS: f64 = 0.6;
 
-/// The part of the sounds that is held out to stop by, and again to judge by.
-const HELD_OUT: f64 = 0.2;
-
-/// The least number of descriptions in each part that is held out: fewer tell nothing.
-const LEAST_HELD_OUT: usize = 10;
-
 /// A gain is kept when it is this many times its standard error: what chance alone exceeds in one case
 /// of twenty.
 const LEAST_STANDING: f64 = 1.64;
@@ -72,22 +65,6 @@ const LEAST_STANDING: f64 = 1.64;
 pub struct TrainOptions {
     /// Decides the parts, the order and the start; the same one gives the same adapter.
     pub seed: u64,
-}
-
-/// Pairs that nothing can be learned from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TrainError {
-    /// There are too few of them.
-    #[error(
-        "{sounds} sounds with {descriptions} different descriptions are too few to learn from: about {} descriptions are needed, a fifth of them to judge by",
-        6 * LEAST_HELD_OUT
-    )]
-    TooFew {
-        /// The sounds.
-        sounds: usize,
-        /// The different descriptions.
-        descriptions: usize,
-    },
 }
 
 /// In which share of cases a sound of the description asked for is among the first few of those held
@@ -119,91 +96,6 @@ pub struct Learned {
     pub epochs: usize,
     /// True when it finds more, by more than chance makes plausible.
     pub improves: bool,
-}
-
-/// Pairs as vectors.
-#[derive(Debug, Clone)]
-pub struct Lesson {
-    /// The space of the vectors.
-    pub base: Space,
-    /// The factors from cosine to logit, when texts are ranked for a sound and sounds for a text.
-    pub scales: [f64; 2],
-    /// For each description the vectors of its phrasings, the first as people ask.
-    pub texts: Vec<Vec<Vector>>,
-    /// The sounds, each with the number of its description.
-    pub sounds: Vec<(Vector, usize)>,
-}
-
-impl Lesson {
-    /// The lesson of examples; descriptions that differ in case only are one.
-    ///
-    /// # Errors
-    ///
-    /// When the model cannot be computed.
-    pub fn new(embedder: &Embedder, examples: &[Example]) -> Result<Lesson> {
-        let mut numbers = std::collections::HashMap::new();
-        let mut lesson = Lesson {
-            base: embedder.space()?,
-            scales: [
-                f64::from(embedder.model().logit_scale_audio()),
-                f64::from(embedder.model().logit_scale_text()),
-            ],
-            texts: Vec::new(),
-            sounds: Vec::new(),
-        };
-        let mut phrasings: Vec<Vec<String>> = Vec::new();
-        for example in examples {
-            let new = numbers.len();
-            let number = *numbers
-                .entry(example.description.to_lowercase())
-                .or_insert(new);
-            if number == new {
-                phrasings.push(example.phrasings());
-            }
-            lesson.sounds.push((example.sound.clone(), number));
-        }
-        for phrasings in phrasings {
-            let texts: Vec<&str> = phrasings.iter().map(String::as_str).collect();
-            let embeddings = embedder.model().text_embeddings(&texts)?;
-            let vectors = embeddings.into_iter().map(Vector::normalized);
-            lesson.texts.push(vectors.collect::<Result<_, _>>()?);
-        }
-        Ok(lesson)
-    }
-
-    /// Parts the sounds by description: to learn from, to stop by, to judge by. A description with more
-    /// sounds than a part has room for is learned from.
-    fn parts(&self, rng: &mut StdRng) -> Result<[Vec<usize>; 3], TrainError> {
-        let mut of_each = vec![Vec::new(); self.texts.len()];
-        for (sound, (_, description)) in self.sounds.iter().enumerate() {
-            of_each[*description].push(sound);
-        }
-        of_each.retain(|sounds| !sounds.is_empty());
-        let descriptions = of_each.len();
-        of_each.shuffle(rng);
-        let room = (self.sounds.len() as f64 * HELD_OUT).ceil() as usize;
-        let mut parts = [vec![], vec![], vec![]];
-        let mut asked = [0; 3];
-        for sounds in of_each {
-            let fits = |part: &usize| parts[*part].len() + sounds.len() <= room;
-            let part = [2, 1].into_iter().find(fits).unwrap_or(0);
-            asked[part] += 1;
-            parts[part].extend(sounds);
-        }
-        match asked {
-            [learned, stopped, judged]
-                if learned >= LEAST_HELD_OUT
-                    && stopped >= LEAST_HELD_OUT
-                    && judged >= LEAST_HELD_OUT =>
-            {
-                Ok(parts)
-            }
-            _ => Err(TrainError::TooFew {
-                sounds: self.sounds.len(),
-                descriptions,
-            }),
-        }
-    }
 }
 
 /// Learns an adapter, and judges it. After each epoch `go_on` is told its number and the loss by which

@@ -1,6 +1,10 @@
 //! The command line as clap sees it; its help, completions and man page come from here alone.
 //!
-//! It stands apart from the commands so that nothing below it knows a flag's name.
+//! It stands apart from the commands so that nothing below it knows a flag's name. What queries are made
+//! of, and what sounds are told and taught by, have files of their own.
+
+mod labels;
+mod query;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,9 +12,10 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
-use soundseek::labels::{BuiltInSet, TEMPLATE};
 use soundseek::model::Precision;
-use soundseek::notation;
+
+pub use labels::{AdaptArgs, CaptionsArgs, TagArgs};
+pub use query::{QueryArgs, SearchArgs, SimilarArgs};
 
 /// Find sounds by what they sound like.
 ///
@@ -249,112 +254,6 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Args)]
-pub struct SearchArgs {
-    /// What it sounds like; several words need no quotes
-    #[arg(value_name = "DESCRIPTION")]
-    pub words: Vec<String>,
-    #[command(flatten)]
-    pub query: QueryArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct SimilarArgs {
-    /// The clip, or a part of it in seconds or h:mm:ss
-    #[arg(value_name = "FILE[@START[-END]]", value_hint = ValueHint::FilePath)]
-    pub clip: OsString,
-    #[command(flatten)]
-    pub query: QueryArgs,
-}
-
-/// What a query may have besides its main part.
-#[derive(Debug, Args)]
-pub struct QueryArgs {
-    /// Also like this clip; in times a colon has two digits after it (1:05), any other begins the weight
-    #[arg(
-        long,
-        value_name = "FILE[@START[-END]][:WEIGHT]",
-        help_heading = "Query"
-    )]
-    pub like: Vec<OsString>,
-    /// Also like this description
-    #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
-    pub more: Vec<String>,
-    /// Away from this description
-    #[arg(long, value_name = "TEXT[:WEIGHT]", help_heading = "Query")]
-    pub less: Vec<String>,
-    /// Only files in this folder
-    #[arg(long = "in", value_name = "DIR", help_heading = "Filters", value_hint = ValueHint::DirPath)]
-    pub within: Vec<PathBuf>,
-    /// Only files with this extension
-    #[arg(
-        long,
-        value_name = "EXT",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub ext: Vec<String>,
-    /// Only sounds at least this long: seconds, h:m:s, or 1m30s
-    #[arg(long, value_name = "LENGTH", help_heading = "Filters")]
-    pub longer: Option<String>,
-    /// Only sounds shorter than this
-    #[arg(long, value_name = "LENGTH", help_heading = "Filters")]
-    pub shorter: Option<String>,
-    /// Only files modified within this time (7d, 2h) or since this date (2026-01-31)
-    #[arg(long, value_name = "AGE|DATE", help_heading = "Filters")]
-    pub newer: Option<String>,
-    /// Only files with a name like this: *kick*
-    #[arg(long, value_name = "GLOB", help_heading = "Filters")]
-    pub name: Option<String>,
-    /// Only sounds with this tag; with several, only those that have them all
-    #[arg(
-        long,
-        value_name = "TAG",
-        value_delimiter = ',',
-        help_heading = "Filters"
-    )]
-    pub tag: Vec<String>,
-    /// Only favourites
-    #[arg(long, help_heading = "Filters")]
-    pub favourite: bool,
-    /// Only sounds with this label of `soundseek tag --all`; may be given again, for sounds that have them all
-    #[arg(long, value_name = "LABEL", help_heading = "Filters")]
-    pub label: Vec<String>,
-    /// How many results at most
-    #[arg(
-        short = 'n',
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
-        help_heading = "Results"
-    )]
-    pub n: usize,
-    /// The least cosine similarity, from -1 to 1
-    #[arg(long, value_name = "COSINE", default_value_t = -1.0, value_parser = notation::cosine, allow_negative_numbers = true, help_heading = "Results")]
-    pub min_similarity: f32,
-    /// How far the graph looks: more finds more and takes longer
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 128,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
-        help_heading = "Results"
-    )]
-    pub ef: usize,
-    /// Rank moments instead of files: where in a long recording it is
-    #[arg(long, help_heading = "Results")]
-    pub moments: bool,
-    /// Show copies and near-identical sounds each on a line of their own
-    #[arg(long, help_heading = "Results")]
-    pub all: bool,
-    /// One JSON object a line
-    #[arg(long, help_heading = "Results")]
-    pub json: bool,
-    /// Paths only, each ended by a NUL byte, for `xargs -0`
-    #[arg(short = '0', conflicts_with = "json", help_heading = "Results")]
-    pub nul: bool,
-}
-
-#[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Make the sounds and their library in this folder and keep them
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -372,87 +271,6 @@ pub struct EmbedArgs {
     /// Write the vectors, and nothing else, to a NumPy file of shape (vectors, dimensions)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub npy: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct TagArgs {
-    /// Sound files, indexed or not
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// Label the whole library from its stored vectors; what was indexed since the last time is added
-    #[arg(long, conflicts_with_all = ["files", "moments"])]
-    pub all: bool,
-    /// Drop the labels that --all gave: of the set that is named, else of all sets
-    #[arg(long, conflicts_with_all = ["files", "all", "moments"])]
-    pub clear: bool,
-    /// The labels: audioset, ucs, esc50, drums or moods [default: audioset]
-    #[arg(long, value_name = "SET")]
-    pub set: Option<BuiltInSet>,
-    /// Labels of a file: one on a line, after a tab what stands for it in the caption; # begins a comment
-    #[arg(long, value_name = "FILE", conflicts_with = "set", value_hint = ValueHint::FilePath)]
-    pub labels: Option<PathBuf>,
-    /// The caption, with {} where the label stands
-    #[arg(long, value_name = "TEXT", default_value = TEMPLATE, value_parser = notation::template)]
-    pub template: String,
-    /// How many labels of a file are shown
-    #[arg(short = 'n', value_name = "N", default_value_t = 5, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    pub n: usize,
-    /// How probable a label has to be for --all to give it, from 0 to 1 [default: 1.5 / √labels, at most .9]
-    #[arg(long, value_name = "P", value_parser = notation::probability)]
-    pub threshold: Option<f32>,
-    /// Tell each moment of a file on its own
-    #[arg(long)]
-    pub moments: bool,
-    /// One JSON object a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct AdaptArgs {
-    /// Files and descriptions: a table with commas or tabs, a row for each file
-    #[arg(value_name = "PAIRS", value_hint = ValueHint::FilePath)]
-    pub pairs: Option<PathBuf>,
-    /// Learn from the names of the library's files
-    #[arg(long, conflicts_with = "pairs")]
-    pub from_names: bool,
-    /// Only files in this folder
-    #[arg(long = "in", value_name = "DIR", requires = "from_names", value_hint = ValueHint::DirPath)]
-    pub within: Vec<PathBuf>,
-    /// Write the adapter to a file instead of turning it on
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub out: Option<PathBuf>,
-    /// Decides what is held out and how it starts; the same one learns the same
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Turn on an adapter that was written to a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pairs", "from_names", "out", "on", "off"], value_hint = ValueHint::FilePath)]
-    pub r#use: Option<PathBuf>,
-    /// Turn the library's adapter on again
-    #[arg(long, conflicts_with_all = ["pairs", "from_names", "out", "off"])]
-    pub on: bool,
-    /// Turn the library's adapter off
-    #[arg(long, conflicts_with_all = ["pairs", "from_names", "out"])]
-    pub off: bool,
-    /// A JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct CaptionsArgs {
-    /// Sound files, indexed or not
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// The sentences, one on a line; `-` for standard input
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub from: PathBuf,
-    /// How many sentences are shown
-    #[arg(short = 'n', value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    pub n: usize,
-    /// One JSON object a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -232,19 +232,12 @@ fn summarise(
         printable(&set.name),
         labelling.threshold
     )?;
-    if done.known > 0 {
-        writeln!(
-            out,
-            "{} had been looked at before",
-            count(done.known, "sound")
-        )?;
-    }
-    if done.gone > 0 {
-        writeln!(
-            out,
-            "{} no longer in the library",
-            count(done.gone, "sound")
-        )?;
+    let others = [
+        (done.known, "had been looked at before"),
+        (done.gone, "no longer in the library"),
+    ];
+    for (n, what) in others.into_iter().filter(|(n, _)| *n > 0) {
+        writeln!(out, "{} {what}", count(n, "sound"))?;
     }
     let counted = library.label_counts(&set.name)?;
     let places: Vec<f32> = counted.iter().map(|&n| n as f32).collect();

@@ -6,18 +6,20 @@
 //! of their sound. They stand apart from the marks because those are a person's work, which nothing
 //! but a person takes away, and these are replaced whenever the set or the model is another.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod held;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use soundseek_index::{Space, Table};
 
-use super::catalog::ContentHasher;
 use super::filters::Filters;
 use super::marks::Contents;
 use super::{ContentHash, Library};
 use crate::display::printable;
+pub(super) use held::HeldLabels;
 
 /// The length of a key before the set's name.
 const CONTENT_LENGTH: usize = size_of::<ContentHash>();
@@ -70,57 +72,6 @@ pub(super) struct LabelStore {
     /// was looked at and got none has an empty value.
     sounds: Table,
     held: RwLock<Option<Arc<HeldLabels>>>,
-}
-
-/// The labels of all sounds, in memory.
-#[derive(Default)]
-pub(super) struct HeldLabels {
-    /// Each label, by the number that it has in `given`. One that several sets have is one label.
-    names: Vec<String>,
-    /// The number of each label in lower case.
-    numbers: HashMap<String, u32>,
-    /// The numbers of each sound's labels, each once, with their probabilities.
-    given: HashMap<ContentHash, Vec<(u32, f32)>, ContentHasher>,
-}
-
-impl HeldLabels {
-    /// The numbers and probabilities of a sound's labels.
-    pub(super) fn of(&self, content: &ContentHash) -> &[(u32, f32)] {
-        self.given.get(content).map_or(&[], Vec::as_slice)
-    }
-
-    /// The label of a number.
-    pub(super) fn name(&self, number: u32) -> Option<&str> {
-        self.names.get(number as usize).map(String::as_str)
-    }
-
-    /// The number of a label, which is new if need be.
-    fn number(&mut self, label: String) -> u32 {
-        let new = self.names.len() as u32;
-        let number = *self.numbers.entry(label.to_lowercase()).or_insert(new);
-        if number == new {
-            self.names.push(label);
-        }
-        number
-    }
-
-    /// The contents that have all of these labels, whatever their case, each with the probability of
-    /// the least probable one.
-    fn with_all(&self, labels: &[String]) -> Vec<(ContentHash, f32)> {
-        let number = |label: &String| self.numbers.get(&label.to_lowercase()).copied();
-        let Some(wanted) = labels.iter().map(number).collect::<Option<Vec<u32>>>() else {
-            return vec![];
-        };
-        let least = |given: &[(u32, f32)]| {
-            wanted.iter().try_fold(1.0f32, |least, number| {
-                let label = given.iter().find(|(label, _)| label == number)?;
-                Some(least.min(label.1))
-            })
-        };
-        let all = self.given.iter();
-        all.filter_map(|(content, given)| Some((*content, least(given)?)))
-            .collect()
-    }
 }
 
 impl LabelStore {
@@ -383,32 +334,7 @@ impl Library {
             return Ok(Arc::clone(held));
         }
         let mut place = self.labels.held.write().expect(unpanicked);
-        let mut held = HeldLabels::default();
-        let mut sets = HashMap::new();
-        for (set, labelling) in self.labellings()? {
-            let labels = labelling.labels.into_iter();
-            let numbers: Vec<u32> = labels.map(|label| held.number(label)).collect();
-            sets.insert(set, numbers);
-        }
-        for item in self.labels.sounds.iter() {
-            let (key, value) = item?;
-            let Some(numbers) = sets.get(set_of(&key)?) else {
-                continue;
-            };
-            let given = parse_given(&value)?;
-            if given.is_empty() {
-                continue;
-            }
-            let content = key.first_chunk::<CONTENT_LENGTH>().context(DAMAGED)?;
-            let labels = held.given.entry(*content).or_default();
-            for (place, probability) in given {
-                let number = *numbers.get(usize::from(place)).context(DAMAGED)?;
-                match labels.iter_mut().find(|(known, _)| *known == number) {
-                    Some((_, known)) => *known = probability.max(*known),
-                    None => labels.push((number, probability)),
-                }
-            }
-        }
+        let held = HeldLabels::read(self.labellings()?, &self.labels.sounds)?;
         let held = Arc::new(held);
         *place = Some(Arc::clone(&held));
         Ok(held)

@@ -20,6 +20,14 @@ struct Door {
     connects: Arc<Mutex<Vec<String>>>,
 }
 
+/// A hub that keeps large files behind TLS, as it must; nobody goes there here.
+fn desk() -> Desk {
+    Desk::with(Manners {
+        redirect: Some("https://store.invalid/weights"),
+        ..Manners::default()
+    })
+}
+
 fn tls(name: &str) -> PathBuf {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
     data.join(name)
@@ -89,7 +97,7 @@ fn question(from: &mut impl Read) -> std::io::Result<String> {
 
 #[test]
 fn an_authority_of_the_system_is_trusted_and_no_other() {
-    let desk = Desk::with(Manners::default());
+    let desk = desk();
     let door = Door::to(&desk.server.address());
     let address = format!("https://{}", door.address);
     // Without consent the hub's answers are told, and nothing comes.
@@ -116,7 +124,7 @@ fn an_authority_of_the_system_is_trusted_and_no_other() {
 
 #[test]
 fn a_proxy_is_asked_for_the_hub() {
-    let desk = Desk::with(Manners::default());
+    let desk = desk();
     let door = Door::to(&desk.server.address());
     let told = |proxies: &[(&str, &str)]| {
         let mut get = desk.command();

@@ -436,7 +436,8 @@ fn a_program_that_stays_open_sees_the_labels_that_another_gives() {
     };
     assert_eq!(labels(), []);
     let set = set_file(&studio, SET);
-    let tagged = soundseek(&studio.library_dir(), &["tag", "--all", "--labels", &set]);
+    let args = ["tag", "--all", "--labels", &set, "--threshold", "0.5"];
+    let tagged = soundseek(&studio.library_dir(), &args);
     assert_eq!(tagged.status.code(), Some(0), "{}", stderr(&tagged));
     assert!(library.catch_up(&index).expect("read"));
     assert_eq!(labels(), [("siren".to_string(), 1)]);
