@@ -14,6 +14,7 @@ use soundseek::library::{Filters, Library};
 use soundseek_index::Space;
 
 use super::args::{AdaptArgs, Common};
+use super::tag::again;
 use super::{Outcome, complain};
 
 /// How many of the files that are not in the library are named.
@@ -101,7 +102,8 @@ fn tell_labels(common: &Common, library: &Library, space: &Space) -> Result<()> 
     for set in library.labels_in_other_words(space)? {
         if !common.quiet {
             complain(&format!(
-                "the labels of {set} are as they were; `soundseek tag --all` of that set gives them anew"
+                "the labels of {set} are as they were; {} gives them anew",
+                again(&set)
             ));
         }
     }

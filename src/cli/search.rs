@@ -15,6 +15,7 @@ use soundseek::notation;
 use soundseek::search::{Filters, Hit, Part, SearchOptions, Searcher, Source, labelled};
 
 use super::args::{Common, QueryArgs, SearchArgs, SimilarArgs};
+use super::tag::again;
 use super::{Outcome, clip};
 
 /// `soundseek search`.
@@ -105,12 +106,14 @@ fn warn_of_other_labels(
         }
         if !labelling.is_of(&space) {
             super::complain(&format!(
-                "the labels of {set} are those of the model {}; `soundseek tag --all` gives them with this one",
-                labelling.model
+                "the labels of {set} are those of the model {}; {} gives them with this one",
+                labelling.model,
+                again(&set)
             ));
         } else if in_other_words.contains(&set) {
             super::complain(&format!(
-                "`soundseek adapt` has changed what words mean since the labels of {set} were given; `soundseek tag --all` gives them anew"
+                "`soundseek adapt` has changed what words mean since the labels of {set} were given; {} gives them anew",
+                again(&set)
             ));
         }
     }

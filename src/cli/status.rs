@@ -11,10 +11,12 @@ use soundseek::agreement;
 use soundseek::display::{count, printable, printable_path};
 use soundseek::json;
 use soundseek::library::{FileRecord, Labelling, Library};
-use soundseek_index::Space;
+use soundseek_index::{Space, SpaceSummary};
 
 use super::Outcome;
 use super::args::{Common, StatusArgs};
+use super::model::space_name;
+use super::tag::again;
 
 /// `soundseek status`.
 pub fn status(common: &Common, args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
@@ -52,7 +54,14 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
         )?;
     }
     if let Some(name) = library.model_name()? {
-        writeln!(out, "uses     {}", printable(&name.to_string_lossy()))?;
+        let wanted = space_name(&name);
+        let is_it = |held: &SpaceSummary| held.space.name == wanted && held.entries > 0;
+        let lacking = match library.spaces()?.iter().any(is_it) {
+            true => "",
+            false => " (no sound has vectors of it yet: `soundseek index` embeds them)",
+        };
+        let name = printable(&name.to_string_lossy());
+        writeln!(out, "uses     {name}{lacking}")?;
     }
     for held in library.spaces()? {
         let with_vectors = files_of(library, &files, &held.space)?;
@@ -89,11 +98,11 @@ fn summary(library: &Library, out: &mut dyn Write) -> Result<()> {
     for labels in labellings(library)? {
         let wanting = match labels.wanting {
             _ if labels.in_other_words => {
-                ", given before `adapt` changed what words mean (`soundseek tag --all` gives them anew)"
-                    .to_owned()
+                let again = again(&labels.set);
+                format!(", given before `adapt` changed what words mean ({again} gives them anew)")
             }
             0 => String::new(),
-            n => format!(", {n} not yet (`soundseek tag --all` adds them)"),
+            n => format!(", {n} not yet ({} adds them)", again(&labels.set)),
         };
         let (set, model) = (printable(&labels.set), printable(&labels.labelling.model));
         let sounds = count(labels.sounds, "sound");

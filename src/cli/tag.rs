@@ -53,6 +53,16 @@ pub fn tag(common: &Common, args: &TagArgs, out: &mut dyn Write) -> Result<Outco
     Ok(outcome)
 }
 
+/// The command that labels the library with a set again.
+pub fn again(set: &str) -> String {
+    let named = match set.parse::<BuiltInSet>() {
+        Ok(_) => format!("--set {set}"),
+        // Which file it was is not known any more, only its name.
+        Err(_) => "--labels FILE".to_owned(),
+    };
+    format!("`soundseek tag --all {named}`")
+}
+
 /// What is known of files already, if there is a library that has vectors of the model.
 pub struct Known(Option<(Library, RwLock<Index>)>);
 

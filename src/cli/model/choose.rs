@@ -135,7 +135,7 @@ fn the_one(library: &Library, name: &str) -> Result<Option<SpaceSummary>> {
 
 /// The name under which a library keeps a model's vectors: that of the repository without its owner,
 /// or that of the folder.
-fn space_name(name: &OsStr) -> String {
+pub fn space_name(name: &OsStr) -> String {
     match ModelName::parse(name) {
         Ok(ModelName::Hub(repository)) => repository.name().to_owned(),
         Ok(ModelName::Folder(folder)) => Checkpoint::Folder(folder).name(),

@@ -7,6 +7,8 @@ mod get;
 mod info;
 mod list;
 
+pub use choose::space_name;
+
 use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Result, bail};
