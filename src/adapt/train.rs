@@ -103,7 +103,7 @@ pub struct Learned {
 ///
 /// # Errors
 ///
-/// [`TrainError::TooFew`], or when the arithmetic fails.
+/// [`super::TrainError::TooFew`], or when the arithmetic fails.
 pub fn learn(
     lesson: &Lesson,
     options: TrainOptions,

@@ -186,13 +186,18 @@ fn model_name(common: &Common, library: Option<&Library>) -> Result<ModelName> {
 
 fn load_model(common: &Common, library: Option<&Library>) -> Result<Embedder> {
     let embedder = load_named(common, &model_name(common, library)?)?;
-    // What took seconds is told; what was found out in an earlier run only where a person waits anyway.
+    tell_choice(common, &embedder);
+    Ok(embedder)
+}
+
+/// Says what the precision is that was left to the program, where finding it out took seconds; what an
+/// earlier run has found out is said only where a person waits anyway.
+fn tell_choice(common: &Common, embedder: &Embedder) {
     if let Some((choice, true)) = embedder.choice()
         && !common.quiet
     {
         complain(&choice.to_string());
     }
-    Ok(embedder)
 }
 
 fn load_named(common: &Common, name: &ModelName) -> Result<Embedder> {

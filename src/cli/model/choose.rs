@@ -16,7 +16,9 @@ use soundseek_index::SpaceSummary;
 
 use super::consent;
 use crate::cli::args::Common;
-use crate::cli::{Outcome, complain, library_directory, load_options, open_existing_library};
+use crate::cli::{
+    Outcome, complain, library_directory, load_options, open_existing_library, tell_choice,
+};
 
 /// How long embedding is tried before its speed is told.
 const MEASURING: Duration = Duration::from_secs(2);
@@ -31,6 +33,7 @@ pub fn choose(common: &Common, name: &OsStr, out: &mut dyn Write) -> Result<Outc
     checkpoint.prepare()?;
     let (options, _) = load_options(common)?;
     let embedder = Embedder::load(&checkpoint, options)?;
+    tell_choice(common, &embedder);
     embedder.model().self_test()?;
     let library = Library::open(&library_directory(common)?)?;
     let backlog = Backlog::of(&library, &embedder)?;
