@@ -96,22 +96,59 @@ fn convert(bytes: &[u8], coding: Coding, big_endian: bool, output: &mut Vec<f32>
         Coding::Unsigned8 => output.extend(bytes.iter().map(|&b| (f32::from(b) - 128.0) / 128.0)),
         Coding::ALaw => output.extend(bytes.iter().map(|&b| a_law(b))),
         Coding::MuLaw => output.extend(bytes.iter().map(|&b| mu_law(b))),
-        Coding::Signed { bytes: width } => {
-            output.extend(bytes.chunks_exact(width).map(|sample| {
+        Coding::Signed { bytes: width } => match width {
+            1 => convert_signed::<1>(bytes, big_endian, output),
+            2 => convert_signed::<2>(bytes, big_endian, output),
+            3 => convert_signed::<3>(bytes, big_endian, output),
+            4 => convert_signed::<4>(bytes, big_endian, output),
+            _ => output.extend(bytes.chunks_exact(width).map(|sample| {
                 // Left-justified in 64 bits, every width has the same full scale.
                 let scale = 2.0_f64.powi(-63);
                 (i64::from_be_bytes(justified(sample, big_endian)) as f64 * scale) as f32
-            }));
+            })),
+        },
+        Coding::Float { bytes: 4 } => {
+            let float = |word: u32| f32::from_bits(word);
+            convert_words::<4>(bytes, big_endian, float, output);
         }
-        Coding::Float { bytes: 4 } => output.extend(bytes.chunks_exact(4).map(|sample| {
-            let [a, b, c, d, ..] = justified(sample, big_endian);
-            f32::from_be_bytes([a, b, c, d])
-        })),
         Coding::Float { bytes: width } => output.extend(
             bytes
                 .chunks_exact(width)
                 .map(|sample| f64::from_be_bytes(justified(sample, big_endian)) as f32),
         ),
+    }
+}
+
+/// Integers of the usual widths, most of what there is in sound files.
+fn convert_signed<const WIDTH: usize>(bytes: &[u8], big_endian: bool, output: &mut Vec<f32>) {
+    // Left-justified in 32 bits, every width has the same full scale. Up to 24 bits a float has all
+    // digits; of 32 bits it has the nearest, as the scale is a power of two.
+    let scale = 2.0_f32.powi(-31);
+    let number = |word: u32| word.cast_signed() as f32 * scale;
+    convert_words::<WIDTH>(bytes, big_endian, number, output);
+}
+
+/// Samples of so many bytes, left-justified in a word. The width and the order of bytes are known to the
+/// compiler within the loops, without which they take longer than all that comes after them.
+fn convert_words<const WIDTH: usize>(
+    bytes: &[u8],
+    big_endian: bool,
+    number: impl Fn(u32) -> f32,
+    output: &mut Vec<f32>,
+) {
+    let (samples, _) = bytes.as_chunks::<WIDTH>();
+    if big_endian {
+        output.extend(samples.iter().map(|sample| {
+            let mut word = [0; 4];
+            word[..WIDTH].copy_from_slice(sample);
+            number(u32::from_be_bytes(word))
+        }));
+    } else {
+        output.extend(samples.iter().map(|sample| {
+            let mut word = [0; 4];
+            word[4 - WIDTH..].copy_from_slice(sample);
+            number(u32::from_le_bytes(word))
+        }));
     }
 }
 

@@ -156,9 +156,8 @@ impl Block {
         let (from, to) = bounded_fraction(from_hz, to_hz, MAX_TERM);
         // An even number of periods keeps the filter's centre, half a block in, on a whole
         // sample at both rates.
-        let periods = BLOCK_FRAMES
-            .div_ceil(from.min(to) as usize)
-            .next_multiple_of(2);
+        let least = BLOCK_FRAMES.div_ceil(from.min(to) as usize);
+        let periods = smooth_multiple_of_2(least);
         let (from, to) = (from as usize, to as usize);
         let fft = Fft::new_custom(
             from,
@@ -209,6 +208,22 @@ impl Block {
     }
 }
 
+/// The least even number from `least` on that has no prime factor above 7: the transforms of others
+/// take half as long again.
+fn smooth_multiple_of_2(least: usize) -> usize {
+    let mut even = (least.next_multiple_of(2)..).step_by(2);
+    let is_smooth = |&n: &usize| {
+        let rest = [2, 3, 5, 7].into_iter().fold(n, |mut rest, prime| {
+            while rest > 0 && rest.is_multiple_of(prime) {
+                rest /= prime;
+            }
+            rest
+        });
+        rest == 1
+    };
+    even.find(is_smooth).expect("powers of two are smooth")
+}
+
 /// `from / to` in lowest terms, or the last convergent of its continued fraction with both terms at
 /// most `max_term`.
 ///
@@ -239,6 +254,12 @@ fn bounded_fraction(from: u64, to: u64, max_term: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_have_as_few_periods_as_transforms_of_small_factors_allow() {
+        let found = [0, 1, 19, 26, 56, 2_731].map(smooth_multiple_of_2);
+        assert_eq!(found, [2, 2, 20, 28, 56, 2_744]);
+    }
 
     #[test]
     fn ordinary_ratios_are_reduced_exactly() {

@@ -366,25 +366,28 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// Appends the mean of each frame of `interleaved` to `output`; returns how many samples were
 /// replaced by 0 because they were not finite or beyond [`MAX_AMPLITUDE`].
 fn mix_down(interleaved: &[f32], channels: usize, output: &mut Vec<f32>) -> u64 {
-    let mut replaced = 0;
-    let mut sound = |sample: f32| {
-        // The comparison is false for NaN.
-        if sample.abs() <= MAX_AMPLITUDE {
-            sample
-        } else {
-            replaced += 1;
-            0.0
-        }
-    };
-    if channels == 1 {
-        output.extend(interleaved.iter().map(|&sample| sound(sample)));
-    } else {
-        let scale = 1.0 / channels as f32;
-        output.extend(
-            interleaved
-                .chunks_exact(channels)
-                .map(|frame| frame.iter().map(|&s| sound(s)).sum::<f32>() * scale),
-        );
+    match channels {
+        1 => mix_down_frames(interleaved.as_chunks::<1>().0, output),
+        2 => mix_down_frames(interleaved.as_chunks::<2>().0, output),
+        _ => mix_down_frames(interleaved.chunks_exact(channels), output),
     }
-    replaced
+}
+
+/// As [`mix_down`], of frames whose width the compiler may know.
+fn mix_down_frames<F: AsRef<[f32]>>(
+    frames: impl IntoIterator<Item = F, IntoIter: ExactSizeIterator>,
+    output: &mut Vec<f32>,
+) -> u64 {
+    let mut replaced = 0;
+    output.extend(frames.into_iter().map(|frame| {
+        let frame = frame.as_ref();
+        let sum = frame.iter().fold(0.0, |sum, &sample| {
+            // The comparison is false for NaN.
+            let is_sound = sample.abs() <= MAX_AMPLITUDE;
+            replaced += u32::from(!is_sound);
+            sum + if is_sound { sample } else { 0.0 }
+        });
+        sum * (1.0 / frame.len() as f32)
+    }));
+    u64::from(replaced)
 }
