@@ -222,8 +222,12 @@ impl AudioTower {
         visit("final_norm", x);
         average(x, &mut work.rows);
         visit("pooled", &work.rows);
+        let Workspace { rows, narrowed, .. } = work;
+        let mut apply = |layer: &Linear, x: &Matrix, to: &mut Matrix| {
+            layer.apply(kernels, x, narrowed, to);
+        };
         self.projection
-            .forward(kernels, &mut work.rows, merged, visit)
+            .forward(kernels, rows, merged, &mut apply, visit)
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Packed<'a> {
     pub depth: usize,
     /// Which panels are multiplied, from the first to the one behind the last.
     pub panels: (usize, usize),
+    /// What is read after them, if that is known: memory is asked for its beginning.
+    pub ahead: &'a [u32],
     /// Whole vectors.
     pub bias: &'a [f32],
     /// For bytes: the size of each column's step and the sum of its bytes; whole vectors.
@@ -246,6 +248,13 @@ unsafe fn avx512_halves(p: &Product) {
     unsafe { product::<_, product::Halves>(Avx512::new(), p) }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")]
+unsafe fn avx512_halve(n: &Narrow) {
+    // SAFETY: the caller's promise.
+    unsafe { rows::halve_with(n, |from, to, count| Avx512::new().halve(from, to, count)) }
+}
+
 static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(available);
 
 #[cfg(target_arch = "x86_64")]
@@ -284,7 +293,11 @@ fn available() -> Vec<Kernels> {
         } else {
             bytes
         };
-        all.push(table!(avx512, "AVX-512", halves, bytes));
+        let mut table = table!(avx512, "AVX-512", halves, bytes);
+        if halves.is_some() {
+            table.halve = avx512_halve;
+        }
+        all.push(table);
     }
     all.push(table!(avx2, "AVX2", None, bytes));
     all.push(table!(portable, "portable", None, PORTABLE_BYTES));
@@ -397,7 +410,8 @@ impl Kernels {
             b: weights.words.as_ptr(),
             b_stride: None,
             panels: weights.panels,
-            ahead: count <= FEW_ROWS,
+            few_rows: count <= FEW_ROWS,
+            ahead: (weights.ahead.as_ptr(), weights.ahead.len()),
             bias: weights.bias.as_ptr(),
             levels: levels.as_ref().map_or(std::ptr::null(), |l| l),
             activation,
@@ -434,7 +448,8 @@ impl Kernels {
             b: of_b.as_ptr().cast(),
             b_stride: Some(b.0.stride()),
             panels: (0, panels),
-            ahead: false,
+            few_rows: false,
+            ahead: (std::ptr::null(), 0),
             bias: std::ptr::null(),
             levels: std::ptr::null(),
             activation: Activation::None,

@@ -314,7 +314,7 @@ impl Linear {
         to.shape(x.rows(), self.outputs);
         let x = self.narrow(kernels, x, room);
         let to = &mut to.columns();
-        self.multiply(kernels, &x, (0, self.panels()), &mut Into::Rows(to));
+        self.multiply(kernels, &x, (0, self.panels()), &[], &mut Into::Rows(to));
     }
 
     /// Adds the results of all rows of `x` to a matrix, those of row `r` from number `at[r]` on.
@@ -327,7 +327,7 @@ impl Linear {
         at: &[usize],
     ) {
         let x = self.narrow(kernels, x, room);
-        self.multiply(kernels, &x, (0, self.panels()), &mut Into::Sum(to, at));
+        self.multiply(kernels, &x, (0, self.panels()), &[], &mut Into::Sum(to, at));
     }
 
     /// Rows in the layer's number format.
@@ -351,17 +351,29 @@ impl Linear {
         ends.collect()
     }
 
-    /// Part `part` of `parts` of the results, of rows in the layer's number format.
+    /// Part `part` of `parts` of the results, of rows in the layer's number format. `ahead` is what
+    /// this thread reads next, as far as that is known.
     pub fn apply_part(
         &self,
         kernels: &Kernels,
         x: &Words<'_>,
         (part, parts): (usize, usize),
+        ahead: &[u32],
         to: &mut Columns<'_>,
     ) {
         let panels = self.panels();
         let part = (part * panels / parts, (part + 1) * panels / parts);
-        self.multiply(kernels, x, part, &mut Into::Rows(to));
+        self.multiply(kernels, x, part, ahead, &mut Into::Rows(to));
+    }
+
+    /// The packed words that a part reads, from the first panel to its last.
+    pub fn words_of(&self, (part, parts): (usize, usize)) -> &[u32] {
+        let panels = self.panels();
+        let start = |part| {
+            self.column(part * panels / parts)
+                .next_multiple_of(self.with.lanes)
+        };
+        &self.words.words()[start(part) * self.depth..start(part + 1) * self.depth]
     }
 
     fn panels(&self) -> usize {
@@ -383,6 +395,7 @@ impl Linear {
         kernels: &Kernels,
         x: &Words<'_>,
         panels: (usize, usize),
+        ahead: &[u32],
         target: &mut Into<'_, '_>,
     ) {
         let levels = match &self.format {
@@ -394,6 +407,7 @@ impl Linear {
             columns: self.outputs,
             depth: self.depth,
             panels,
+            ahead,
             bias: &self.bias,
             levels,
         };

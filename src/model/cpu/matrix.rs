@@ -155,6 +155,16 @@ impl Columns<'_> {
         self.columns
     }
 
+    /// The same columns as a matrix of their own, which counts them from 0.
+    pub fn alone(self) -> Self {
+        let (first, end) = self.columns;
+        Columns {
+            columns: (0, end - first),
+            to: self.to.wrapping_add(first),
+            ..self
+        }
+    }
+
     /// The first number of the whole matrix; only that of these columns may be written.
     pub fn as_mut_ptr(&mut self) -> *mut f32 {
         self.to

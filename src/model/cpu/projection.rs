@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 
 use super::super::Precision;
 use super::audio::Visit;
-use super::kernels::{Activation, Function, Kernels, Narrowed};
+use super::kernels::{Activation, Function, Kernels};
 use super::linear::{Linear, affine};
 use super::matrix::Matrix;
 use super::shelf::Shelf;
@@ -44,21 +44,22 @@ impl Projection {
         })
     }
 
-    /// The pooled rows, (rows, from), to unit vectors one behind the other; `other` is room.
+    /// The pooled rows, (rows, from), to unit vectors one behind the other; `other` is room, and
+    /// `apply` computes a layer.
     pub fn forward(
         &self,
         kernels: &Kernels,
         pooled: &mut Matrix,
         other: &mut Matrix,
+        apply: &mut dyn FnMut(&Linear, &Matrix, &mut Matrix),
         visit: Visit<'_>,
     ) -> Vec<f32> {
-        let mut narrowed = Narrowed::default();
-        self.linear1.apply(kernels, pooled, &mut narrowed, other);
+        apply(&self.linear1, pooled, other);
         visit("proj.linear1", other);
         for row in 0..other.rows() {
             kernels.apply(self.activation, other.row_mut(row));
         }
-        self.linear2.apply(kernels, other, &mut narrowed, pooled);
+        apply(&self.linear2, other, pooled);
         visit("proj", pooled);
         let mut unit = Vec::with_capacity(pooled.rows() * pooled.width());
         for row in 0..pooled.rows() {

@@ -258,7 +258,7 @@ fn parts_of_a_layer_make_the_whole() {
                 let divided = to.divided(&ends);
                 for part in 0..ends.len() {
                     let to = &mut divided.part(part);
-                    layer.apply_part(kernels, &words, (part, ends.len()), to);
+                    layer.apply_part(kernels, &words, (part, ends.len()), &[], to);
                 }
                 assert_eq!(numbers(&to), whole, "{}, {shape:?}", kernels.name);
             }

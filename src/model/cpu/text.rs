@@ -20,14 +20,10 @@ use super::linear::{Linear, Norm};
 use super::matrix::{Columns, Matrix};
 use super::projection::Projection;
 use super::shelf::Shelf;
-use super::team::Team;
+use super::team::{MOST_PARTS, Team, Turn};
 
 /// Tokens that are computed at once, but for a single longer text.
 const TOKENS_AT_ONCE: usize = 512;
-
-/// Parts that a layer's outputs are divided into: some for each of a few threads, so that one that
-/// the system interrupts holds up little.
-const PARTS: usize = 16;
 
 /// Token ids to embeddings.
 pub(in super::super) struct TextTower {
@@ -46,8 +42,7 @@ pub(in super::super) struct TextTower {
 }
 
 struct Layer {
-    /// For each head its query, key and value, one behind the other.
-    heads: Vec<Linear>,
+    heads: Vec<Projections>,
     /// The ends of the heads' columns.
     ends: Vec<usize>,
     attended: Shared,
@@ -55,6 +50,13 @@ struct Layer {
     intermediate: Shared,
     output: Shared,
     output_norm: Norm,
+}
+
+/// A head's query, key and value, one behind the other: one layer where all have the same precision.
+struct Projections {
+    layers: Vec<Linear>,
+    /// The end of each layer's columns.
+    ends: Vec<usize>,
 }
 
 /// What one group of texts needs, kept for the next one.
@@ -65,6 +67,7 @@ struct Scratch {
     hidden: Matrix,
     added: Matrix,
     narrowed: Narrowed,
+    of_heads: Vec<Narrowed>,
     heads: Vec<Mutex<Head>>,
 }
 
@@ -76,22 +79,58 @@ struct Head {
     bias: Vec<f32>,
 }
 
-/// A linear layer whose outputs are divided among threads.
+/// A linear layer whose outputs are divided among threads, into so many parts that one that the
+/// system interrupts holds up little.
 struct Shared {
     layer: Linear,
     ends: Vec<usize>,
+}
+
+/// What a team does after what it is doing, so that memory can be asked for it meanwhile.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    Heads(&'a [Projections]),
+    Shared(&'a Shared),
+    Nothing,
+}
+
+impl<'a> Next<'a> {
+    /// The weights that a member of the team begins with.
+    fn words(self, team: &Team, member: usize) -> &'a [u32] {
+        match self {
+            Next::Heads(heads) => heads[team.first(member, heads.len())].words(),
+            Next::Shared(Shared { layer, ends }) => {
+                layer.words_of((team.first(member, ends.len()), ends.len()))
+            }
+            Next::Nothing => &[],
+        }
+    }
 }
 
 /// Blocks at the end whose layers all need more digits: what goes wrong there is not evened out by
 /// others. Two of twelve lower the error by a sixth.
 const FINE_BLOCKS: usize = 2;
 
-/// What attention and the rest of a block are multiplied in. Attention needs more digits: with a third
-/// of the weights it made two thirds of the error when all were bytes.
-fn precisions(precision: Precision) -> (Precision, Precision) {
-    match precision {
-        Precision::Int8 => (Precision::Bf16, Precision::Int8),
-        other => (other, other),
+/// What a block is multiplied in. Values and what attention gives need more digits: with a sixth of the
+/// weights they made two thirds of the error when all were bytes. Queries and keys add nothing to it,
+/// since a softmax is between.
+struct Precisions {
+    scores: Precision,
+    values: Precision,
+    rest: Precision,
+}
+
+impl Precisions {
+    fn of_block(precision: Precision, is_last: bool) -> Precisions {
+        let fine = match precision {
+            Precision::Int8 => Precision::Bf16,
+            other => other,
+        };
+        Precisions {
+            scores: if is_last { fine } else { precision },
+            values: fine,
+            rest: if is_last { fine } else { precision },
+        }
     }
 }
 
@@ -116,7 +155,7 @@ impl TextTower {
             let name = format!("text_model.embeddings.{name}.weight");
             in_place.unread_floats(&name, &[rows, width])
         };
-        let (fine, coarse) = precisions(precision);
+        let fine = Precisions::of_block(precision, true).values;
         let source = Source { shelf, in_place };
         let function = if text.hidden_act == "relu" {
             Activation::Relu
@@ -128,12 +167,21 @@ impl TextTower {
             let attention = vb.pp("attention");
             let dense = |vb: VarBuilder, shape, kind| source.shared(&vb.pp("dense"), shape, kind);
             let none = Activation::None;
-            let last = i + FINE_BLOCKS >= text.num_hidden_layers;
-            let rest = if last { fine } else { coarse };
+            let is_last = i + FINE_BLOCKS >= text.num_hidden_layers;
+            let Precisions {
+                scores,
+                values,
+                rest,
+            } = Precisions::of_block(precision, is_last);
+            let kinds: &[(&[&str], Precision)] = if scores == values {
+                &[(&["query", "key", "value"], values)]
+            } else {
+                &[(&["query", "key"], scores), (&["value"], values)]
+            };
             Ok(Layer {
-                heads: source.heads(&attention.pp("self"), width, heads, fine)?,
+                heads: source.heads(&attention.pp("self"), width, heads, kinds)?,
                 ends: (1..=heads).map(|head| head * (width / heads)).collect(),
-                attended: dense(attention.pp("output"), (width, width), (fine, none))?,
+                attended: dense(attention.pp("output"), (width, width), (values, none))?,
                 attended_norm: Norm::load(&attention.pp("output.LayerNorm"), width)?,
                 intermediate: dense(vb.pp("intermediate"), (width, inner), (rest, function))?,
                 output: dense(vb.pp("output"), (inner, width), (rest, none))?,
@@ -219,8 +267,12 @@ impl TextTower {
         kernels.normalise_in_place(&mut scratch.x, self.epsilon, Some(&self.norm));
         scratch.heads.resize_with(self.heads, Default::default);
         Team::gather(|team| {
-            for layer in &self.layers {
-                self.layer(team, layer, texts, scratch);
+            for (i, layer) in self.layers.iter().enumerate() {
+                let next = match self.layers.get(i + 1) {
+                    Some(layer) => Next::Heads(&layer.heads),
+                    None => Next::Shared(&self.pooler),
+                };
+                self.layer(team, layer, next, texts, scratch);
             }
             let (x, first) = (&scratch.x, &mut scratch.mixed);
             first.shape(texts.len(), x.width());
@@ -229,10 +281,22 @@ impl TextTower {
                 first.row_mut(i).copy_from_slice(x.row(row));
                 row += text.len();
             }
-            let (narrowed, pooled) = (&mut scratch.narrowed, &mut scratch.added);
-            self.pooler.forward(team, kernels, first, narrowed, pooled);
-        });
-        let x = &scratch.x;
+            let room = (&mut scratch.narrowed, &mut scratch.added);
+            self.pooler
+                .forward(team, kernels, first, room, Next::Nothing);
+            self.show_rows(texts, longest, &scratch.x, visit)?;
+            self.project(team, scratch, visit)
+        })
+    }
+
+    /// Shows the last layer's rows, texts one behind the other, each filled up with 0.
+    fn show_rows(
+        &self,
+        texts: &[Vec<u32>],
+        longest: usize,
+        x: &Matrix,
+        visit: &mut dyn FnMut(&str, Tensor),
+    ) -> Result<()> {
         let width = x.width();
         let mut hidden = Vec::with_capacity(texts.len() * longest * width);
         let mut row = 0;
@@ -244,12 +308,22 @@ impl TextTower {
             row += text.len();
         }
         let shape = (texts.len(), longest, width);
-        visit(
-            "last_hidden_state",
-            Tensor::from_vec(hidden, shape, &Device::Cpu)?,
-        );
+        let hidden = Tensor::from_vec(hidden, shape, &Device::Cpu)?;
+        visit("last_hidden_state", hidden);
+        Ok(())
+    }
+
+    /// The pooler's results, which are in `added`, to unit vectors.
+    fn project(
+        &self,
+        team: &Team,
+        scratch: &mut Scratch,
+        visit: &mut dyn FnMut(&str, Tensor),
+    ) -> Result<Vec<Vec<f32>>> {
+        let kernels = self.kernels;
         let pooled = &mut scratch.added;
-        for row in 0..pooled.rows() {
+        let texts = pooled.rows();
+        for row in 0..texts {
             for x in pooled.row_mut(row) {
                 *x = x.tanh();
             }
@@ -264,13 +338,18 @@ impl TextTower {
             Ok(tensor) => visit(name, tensor),
             Err(error) => failed = Some(error),
         };
-        let unit = self
-            .projection
-            .forward(kernels, pooled, &mut scratch.hidden, &mut show);
+        let narrowed = &mut scratch.narrowed;
+        let mut apply = |layer: &Linear, x: &Matrix, to: &mut Matrix| {
+            let parts = (layer, &layer.ends(MOST_PARTS)[..]);
+            divide(team, kernels, parts, x, (narrowed, to), Next::Nothing);
+        };
+        let unit =
+            self.projection
+                .forward(kernels, pooled, &mut scratch.hidden, &mut apply, &mut show);
         match failed {
             Some(error) => Err(error),
             None => Ok(unit
-                .chunks(unit.len() / texts.len())
+                .chunks(unit.len() / texts)
                 .map(<[f32]>::to_vec)
                 .collect()),
         }
@@ -301,7 +380,14 @@ impl TextTower {
         }
     }
 
-    fn layer(&self, team: &Team, layer: &Layer, texts: &[Vec<u32>], scratch: &mut Scratch) {
+    fn layer(
+        &self,
+        team: &Team,
+        layer: &Layer,
+        next: Next<'_>,
+        texts: &[Vec<u32>],
+        scratch: &mut Scratch,
+    ) {
         let kernels = self.kernels;
         let Scratch {
             x,
@@ -309,31 +395,47 @@ impl TextTower {
             hidden,
             added,
             narrowed,
+            of_heads,
             heads,
         } = scratch;
         mixed.shape(x.rows(), x.width());
-        let words = layer.heads[0].narrow(kernels, x, narrowed);
-        let of_heads = mixed.divided(&layer.ends);
-        team.run(self.heads, &|head| {
+        // All heads have layers of the same kinds.
+        let kinds = &layer.heads[0].layers;
+        of_heads.resize_with(kinds.len().max(of_heads.len()), Default::default);
+        let kinds = kinds.iter().zip(of_heads);
+        let words: Vec<Words<'_>> = kinds
+            .map(|(layer, room)| layer.narrow(kernels, x, room))
+            .collect();
+        let mixed_by_heads = mixed.divided(&layer.ends);
+        let (attended, intermediate) = (&layer.attended, &layer.intermediate);
+        team.run(self.heads, &|turn| {
+            let head = turn.part;
+            let ahead = match team.next(turn, self.heads) {
+                Some(head) => layer.heads[head].words(),
+                None => Next::Shared(attended).words(team, turn.member),
+            };
             let mut room = heads[head].lock().unwrap_or_else(PoisonError::into_inner);
             let projections = &layer.heads[head];
-            room.attend(
-                kernels,
-                projections,
-                &words,
-                texts,
-                &mut of_heads.part(head),
-            );
+            let to = &mut mixed_by_heads.part(head);
+            room.attend(kernels, projections, &words, ahead, texts, to);
         });
-        let attended = &layer.attended;
-        attended.forward(team, kernels, mixed, narrowed, added);
+        let room = (&mut *narrowed, &mut *added);
+        attended.forward(team, kernels, mixed, room, Next::Shared(intermediate));
         add(x, added);
         kernels.normalise_in_place(x, self.epsilon, Some(&layer.attended_norm));
-        let intermediate = &layer.intermediate;
-        intermediate.forward(team, kernels, x, narrowed, hidden);
-        layer.output.forward(team, kernels, hidden, narrowed, added);
+        let room = (&mut *narrowed, &mut *hidden);
+        intermediate.forward(team, kernels, x, room, Next::Shared(&layer.output));
+        let room = (narrowed, &mut *added);
+        layer.output.forward(team, kernels, hidden, room, next);
         add(x, added);
         kernels.normalise_in_place(x, self.epsilon, Some(&layer.output_norm));
+    }
+}
+
+impl Projections {
+    /// The weights that are read first.
+    fn words(&self) -> &[u32] {
+        self.layers[0].words_of((0, 1))
     }
 }
 
@@ -342,17 +444,26 @@ impl Head {
     fn attend(
         &mut self,
         kernels: &Kernels,
-        projections: &Linear,
-        rows: &Words<'_>,
+        projections: &Projections,
+        rows: &[Words<'_>],
+        ahead: &[u32],
         texts: &[Vec<u32>],
         to: &mut Columns<'_>,
     ) {
         let width = to.range().1 - to.range().0;
-        self.projected.shape(rows.rows, 3 * width);
-        let projected = &mut self.projected;
-        projections.apply_part(kernels, rows, (0, 1), &mut projected.columns());
+        self.projected.shape(rows[0].rows, 3 * width);
+        let layers = &projections.layers;
+        let projected = self.projected.divided(&projections.ends);
+        for (i, (layer, rows)) in layers.iter().zip(rows).enumerate() {
+            let ahead = layers
+                .get(i + 1)
+                .map_or(ahead, |next| next.words_of((0, 1)));
+            let to = &mut projected.part(i).alone();
+            layer.apply_part(kernels, rows, (0, 1), ahead, to);
+        }
+        drop(projected);
         let scale = 1.0 / (width as f32).sqrt();
-        for row in 0..rows.rows {
+        for row in 0..rows[0].rows {
             for query in &mut self.projected.row_mut(row)[..width] {
                 *query *= scale;
             }
@@ -397,35 +508,45 @@ impl Source<'_> {
         Ok((weight, vb.get(to, "bias")?.to_vec1()?))
     }
 
-    /// The projections of attention, one layer for each head.
+    /// The projections of attention, for each head. `kinds` are layers by the names of what they give,
+    /// and their precisions.
     fn heads(
         &self,
         vb: &VarBuilder,
         width: usize,
         heads: usize,
-        precision: Precision,
-    ) -> Result<Vec<Linear>> {
+        kinds: &[(&[&str], Precision)],
+    ) -> Result<Vec<Projections>> {
         let wide = width / heads;
-        let kind = (precision, Activation::None);
-        let read = OnceCell::new();
-        let layer = |head: usize| {
-            let name = format!("{}.{head}", vb.prefix());
-            self.shelf.layer(&name, (width, 3 * wide), kind, |kernels| {
-                if read.get().is_none() {
-                    let read_one = |name| self.read(&vb.pp(name), width, width);
-                    let all = [read_one("query")?, read_one("key")?, read_one("value")?];
-                    let _ = read.set(all);
-                }
-                let (mut rows, mut bias) = (Vec::new(), Vec::new());
-                for (weight, bias_of_all) in read.get().into_iter().flatten() {
-                    let first = head * wide;
-                    rows.extend(weight[first * width..][..wide * width].chunks_exact(width));
-                    bias.extend_from_slice(&bias_of_all[first..][..wide]);
-                }
-                Ok(Linear::pack_rows(kernels, &rows, bias, kind.0, kind.1))
-            })
-        };
-        (0..heads).map(layer).collect()
+        let mut all: Vec<Projections> = Vec::new();
+        all.resize_with(heads, || Projections {
+            layers: Vec::new(),
+            ends: Vec::new(),
+        });
+        for &(names, precision) in kinds {
+            let (kind, shape) = ((precision, Activation::None), (width, names.len() * wide));
+            let read = OnceCell::new();
+            for (head, projections) in all.iter_mut().enumerate() {
+                let name = format!("{}.{}.{head}", vb.prefix(), names.join(" "));
+                let layer = self.shelf.layer(&name, shape, kind, |kernels| {
+                    if read.get().is_none() {
+                        let read_one = |name: &&str| self.read(&vb.pp(name), width, width);
+                        let _ = read.set(names.iter().map(read_one).collect::<Result<Vec<_>>>()?);
+                    }
+                    let (mut rows, mut bias) = (Vec::new(), Vec::new());
+                    for (weight, bias_of_all) in read.get().into_iter().flatten() {
+                        let first = head * wide;
+                        rows.extend(weight[first * width..][..wide * width].chunks_exact(width));
+                        bias.extend_from_slice(&bias_of_all[first..][..wide]);
+                    }
+                    Ok(Linear::pack_rows(kernels, &rows, bias, kind.0, kind.1))
+                })?;
+                let before = projections.ends.last().copied().unwrap_or(0);
+                projections.layers.push(layer);
+                projections.ends.push(before + shape.1);
+            }
+        }
+        Ok(all)
     }
 
     fn shared(
@@ -441,27 +562,43 @@ impl Source<'_> {
                 let rows: Vec<&[f32]> = weight.chunks_exact(from).collect();
                 Ok(Linear::pack_rows(kernels, &rows, bias, kind.0, kind.1))
             })?;
-        let ends = layer.ends(PARTS);
+        let ends = layer.ends(MOST_PARTS);
         Ok(Shared { layer, ends })
     }
 }
 
 impl Shared {
-    /// All rows of `x` into a matrix that takes the results' shape.
+    /// All rows of `x` into a matrix that takes the results' shape; the other one is room.
     fn forward(
         &self,
         team: &Team,
         kernels: &Kernels,
         x: &Matrix,
-        room: &mut Narrowed,
-        to: &mut Matrix,
+        room: (&mut Narrowed, &mut Matrix),
+        next: Next<'_>,
     ) {
-        to.shape(x.rows(), self.layer.outputs());
-        let rows = self.layer.narrow(kernels, x, room);
-        let (parts, divided) = (self.ends.len(), to.divided(&self.ends));
-        team.run(parts, &|part| {
-            let to = &mut divided.part(part);
-            self.layer.apply_part(kernels, &rows, (part, parts), to);
-        });
+        divide(team, kernels, (&self.layer, &self.ends), x, room, next);
     }
+}
+
+/// A layer's results, by a team that divides them at `ends`.
+fn divide(
+    team: &Team,
+    kernels: &Kernels,
+    (layer, ends): (&Linear, &[usize]),
+    x: &Matrix,
+    (room, to): (&mut Narrowed, &mut Matrix),
+    next: Next<'_>,
+) {
+    to.shape(x.rows(), layer.outputs());
+    let rows = layer.narrow(kernels, x, room);
+    let (parts, divided) = (ends.len(), to.divided(ends));
+    team.run(parts, &|turn: Turn| {
+        let ahead = match team.next(turn, parts) {
+            Some(part) => layer.words_of((part, parts)),
+            None => next.words(team, turn.member),
+        };
+        let (part, to) = ((turn.part, parts), &mut divided.part(turn.part));
+        layer.apply_part(kernels, &rows, part, ahead, to);
+    });
 }

@@ -57,11 +57,13 @@ pub(super) struct Product {
     pub b: *const u32,
     /// Words between two rows of `b`; none where it is packed into panels.
     pub b_stride: Option<usize>,
-    /// For each column, padded to whole vectors; null for none.
     /// Which of the panels of `b`, as [`panels`] counts them.
     pub panels: (usize, usize),
-    /// Whether the next panel is asked of memory while one is multiplied.
-    pub ahead: bool,
+    /// Whether memory is asked for the next panel while one is multiplied.
+    pub few_rows: bool,
+    /// What is read after the last panel, with its number of words.
+    pub ahead: (*const u32, usize),
+    /// For each column, padded to whole vectors; null for none.
     pub bias: *const f32,
     /// Null unless the words are bytes.
     pub levels: *const Levels,
@@ -179,21 +181,31 @@ impl<S: Simd> Format<S> for Bytes {
 pub(super) unsafe fn product<S: Simd, F: Format<S>>(s: S, p: &Product) {
     let (first, end) = p.panels;
     let all = panels(p.columns.div_ceil(S::LANES), S::WIDEST_PANEL);
-    for (start, end) in all.take(end).skip(first) {
-        let (width, column) = (end - start, start * S::LANES);
+    let mut all = all.take(end).skip(first).peekable();
+    while let Some((start, after)) = all.next() {
+        let (width, column) = (after - start, start * S::LANES);
         let (b, stride) = match p.b_stride {
             Some(stride) => (p.b.add(column), stride),
             None => (p.b.add(column * p.depth), width * S::LANES),
         };
+        let ahead = match all.peek() {
+            _ if !p.few_rows => (b, 0),
+            Some((start, after)) => {
+                let words = (after - start) * S::LANES * p.depth;
+                (p.b.add(start * S::LANES * p.depth), words)
+            }
+            None => p.ahead,
+        };
         match width {
-            3 if S::WIDEST_PANEL == 3 => panel::<S, F, 3>(s, p, column, b, stride),
-            2 => panel::<S, F, 2>(s, p, column, b, stride),
-            _ => panel::<S, F, 1>(s, p, column, b, stride),
+            3 if S::WIDEST_PANEL == 3 => panel::<S, F, 3>(s, p, column, b, stride, ahead),
+            2 => panel::<S, F, 2>(s, p, column, b, stride, ahead),
+            _ => panel::<S, F, 1>(s, p, column, b, stride, ahead),
         }
     }
 }
 
-/// Rows in tiles of nearly equal heights: a low tile at the end would read the panel for little.
+/// Rows in tiles of nearly equal heights: a low tile at the end would read the panel for little. `ahead`
+/// is what memory is asked for meanwhile, and its number of words; tiles share that.
 #[inline(always)]
 unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     s: S,
@@ -201,10 +213,12 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     column: usize,
     b: *const u32,
     stride: usize,
+    ahead: (*const u32, usize),
 ) {
     // Twenty-four sums in thirty-two registers, twelve in sixteen.
     let highest = if S::WIDEST_PANEL == 3 { 8 } else { 6 };
     let tiles = p.rows.div_ceil(highest);
+    let lines = ahead.1.div_ceil(LINE).div_ceil(tiles * p.depth).min(V);
     for i in 0..tiles {
         let (row, end) = (i * p.rows / tiles, (i + 1) * p.rows / tiles);
         let at = Place {
@@ -212,7 +226,9 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
             column,
             b,
             stride,
-            ahead: if p.ahead { (i, tiles) } else { (V, V) },
+            // What lies behind may be anything: it is asked for and never read.
+            ahead: ahead.0.wrapping_add(i * p.depth * lines * LINE),
+            lines,
         };
         match end - row {
             8 if S::WIDEST_PANEL == 3 => tile::<S, F, 8, V>(s, p, at),
@@ -227,6 +243,9 @@ unsafe fn panel<S: Simd, F: Format<S>, const V: usize>(
     }
 }
 
+/// Words in a line of the cache.
+const LINE: usize = 16;
+
 /// Where a tile is, and where its panel.
 #[derive(Clone, Copy)]
 struct Place {
@@ -234,9 +253,9 @@ struct Place {
     column: usize,
     b: *const u32,
     stride: usize,
-    /// Of each row of the next panel, the vectors that are asked of memory: from the first number on
-    /// in steps of the second. Tiles of one panel share them.
-    ahead: (usize, usize),
+    /// From where on memory is asked for lines, and how many for each step of the depth.
+    ahead: *const u32,
+    lines: usize,
 }
 
 /// Indices have constant bounds, so that the compiler unrolls them and keeps all sums in registers.
@@ -256,13 +275,8 @@ unsafe fn tile<S: Simd, F: Format<S>, const R: usize, const V: usize>(
         b,
         stride,
         ahead,
+        lines,
     } = at;
-    let mut asked = [false; V];
-    for j in (ahead.0..V).step_by(ahead.1) {
-        asked[j] = true;
-    }
-    // What lies behind the last panel may be anything: it is asked for and never read.
-    let next = b.wrapping_add(p.depth * stride);
     let mut sums = [[F::start(s, p, row, column); V]; R];
     for i in 0..R {
         for j in 0..V {
@@ -274,8 +288,8 @@ unsafe fn tile<S: Simd, F: Format<S>, const R: usize, const V: usize>(
         let mut of_b = [s.splat_word(0); V];
         for j in 0..V {
             of_b[j] = s.load_words(b.add(k * stride + j * S::LANES));
-            if asked[j] {
-                s.ask(next.wrapping_add(k * stride + j * S::LANES));
+            if j < lines {
+                s.ask(ahead.wrapping_add((k * lines + j) * LINE));
             }
         }
         for i in 0..R {

@@ -189,6 +189,20 @@ impl Avx512 {
             _mm512_dpbf16_ps(sum, halves(a), halves(b))
         }
     }
+
+    /// At most sixteen floats to the nearest bfloat16, ties to even; what is below 2⁻¹²⁶ becomes 0.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 BF16; `count` floats can be read and as many halves written.
+    #[inline(always)]
+    pub(in super::super) unsafe fn halve(self, from: *const f32, to: *mut u16, count: usize) {
+        // SAFETY: the caller's promise; both types are 32 bytes, and any bits are valid.
+        unsafe {
+            let floats = _mm512_maskz_loadu_ps(first(count), from);
+            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(floats));
+            _mm256_mask_storeu_epi16(to.cast(), first(count), halves);
+        }
+    }
 }
 
 #[expect(
