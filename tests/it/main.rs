@@ -42,6 +42,7 @@ mod precision;
 mod search;
 #[cfg(unix)]
 mod sharing;
+mod telling;
 mod terminal;
 mod tui;
 mod tui_acting;
