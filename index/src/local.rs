@@ -1,12 +1,14 @@
 //! sled, and nothing but sled: opening, trees of records, atomic batches, errors with the path.
 //!
-//! The only file that names the crate. sled is a log: what a crash leaves is a prefix of what
+//! With [`opened`] the only file that names the crate. sled is a log: what a crash leaves is a prefix of what
 //! was written, cut between transactions, and a transaction may span trees (it "pegs" the log, so
 //! that recovery takes all of its writes or none). Writes reach the disk within
 //! [`FLUSH_INTERVAL_MS`] or at [`Local::flush`].
 //!
 //! Every record is stored in a frame ([`crate::frame`]) that says what it is, so that wrong bytes
 //! are found when they are read; copies that carry a digest of their own are stored as they are.
+
+mod opened;
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +19,7 @@ use sled::transaction::{TransactionError, Transactional};
 
 use crate::error::{Error, Result};
 use crate::frame::{self, Content};
+use opened::Opened;
 
 /// sled's own default; a kill or power cut loses at most this much finished work.
 const FLUSH_INTERVAL_MS: u64 = 500;
@@ -43,7 +46,7 @@ pub(crate) enum Storing {
 /// One open store.
 #[derive(Clone)]
 pub(crate) struct Local {
-    db: sled::Db,
+    opened: Arc<Opened>,
     path: Arc<Path>,
 }
 
@@ -60,17 +63,22 @@ impl Local {
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(FLUSH_INTERVAL_MS));
         // Recovery of a damaged log can run into sled's own assertions.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()))
+        let opened = catch_unwind(AssertUnwindSafe(|| Opened::new(config, dir)))
             .map_err(|_| corrupt(shown, "its log cannot be read"))?;
-        let db = opened.map_err(|error| opening_error(&path, error))?;
-        Ok(Local { db, path })
+        let opened = opened.map_err(|error| opening_error(&path, error))?;
+        let opened = Arc::new(opened);
+        Ok(Local { opened, path })
+    }
+
+    fn db(&self) -> &sled::Db {
+        self.opened.db()
     }
 
     /// The tree of this name, made if absent.
     pub(crate) fn tree(&self, name: &str, storing: Storing) -> Result<Tree> {
         let tree = self
-            .db
-            .open_tree(name)
+            .opened
+            .write(|| self.db().open_tree(name))
             .map_err(|error| map(&self.path, error))?;
         Ok(Tree {
             tree,
@@ -81,20 +89,20 @@ impl Local {
     }
 
     pub(crate) fn has_tree(&self, name: &str) -> bool {
-        self.db.tree_names().iter().any(|known| *known == name)
+        self.db().tree_names().iter().any(|known| *known == name)
     }
 
     /// Removes the tree of this name with everything in it.
     pub(crate) fn remove_tree(&self, name: &str) -> Result<()> {
-        self.db
-            .drop_tree(name)
+        self.opened
+            .write(|| self.db().drop_tree(name))
             .map(drop)
             .map_err(|error| map(&self.path, error))
     }
 
     /// The names of all trees that were made, in order.
     pub(crate) fn names(&self) -> Vec<String> {
-        let names = self.db.tree_names();
+        let names = self.db().tree_names();
         let mut names: Vec<String> = names
             .iter()
             .filter(|name| *name != OWN_TREE)
@@ -106,23 +114,20 @@ impl Local {
 
     /// Returns when everything written so far is on the disk.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.db
-            .flush()
-            .map(drop)
-            .map_err(|error| map(&self.path, error))
+        self.opened.flush().map_err(|error| map(&self.path, error))
     }
 
     /// Bytes that the store takes on the disk.
     pub(crate) fn size_on_disk(&self) -> Result<u64> {
-        self.db
+        self.db()
             .size_on_disk()
             .map_err(|error| map(&self.path, error))
     }
 
     /// A number greater than all that were given out before, over restarts too.
     fn sequence(&self) -> Result<u64> {
-        self.db
-            .generate_id()
+        self.opened
+            .write(|| self.db().generate_id())
             .map_err(|error| map(&self.path, error))
     }
 }
@@ -165,10 +170,11 @@ impl Tree {
 
     /// Sets or removes a value. Returns whether the key had one before.
     pub(crate) fn put(&self, key: &[u8], value: Option<&[u8]>) -> Result<bool> {
-        let old = match self.close(key, value)? {
+        let stored = self.close(key, value)?;
+        let old = self.home.opened.write(|| match stored {
             Some(stored) => self.tree.insert(key, stored),
             None => self.tree.remove(key),
-        };
+        });
         match old.map_err(|error| self.map(error))? {
             None => Ok(false),
             Some(old) => Ok(self.open(key, old)?.is_some()),
@@ -187,7 +193,8 @@ impl Tree {
                 return Ok(false);
             }
             let new = self.close(key, new)?;
-            let swapped = self.tree.compare_and_swap(key, stored, new);
+            let swap = || self.tree.compare_and_swap(key, stored, new);
+            let swapped = self.home.opened.write(swap);
             // Else somebody was faster, and the key has to be looked at again.
             if swapped.map_err(|error| self.map(error))?.is_ok() {
                 return Ok(true);
@@ -229,7 +236,8 @@ impl Tree {
     }
 
     pub(crate) fn clear(&self) -> Result<()> {
-        self.tree.clear().map_err(|error| self.map(error))
+        let cleared = self.home.opened.write(|| self.tree.clear());
+        cleared.map_err(|error| self.map(error))
     }
 
     /// What is to be stored for a value, or for the lack of one.
@@ -269,8 +277,9 @@ impl Tree {
 
 /// Goes through records.
 pub(crate) struct Walk {
-    tree: Tree,
+    // Before the tree, which keeps the store open.
     iter: sled::Iter,
+    tree: Tree,
 }
 
 impl Iterator for Walk {
@@ -308,19 +317,20 @@ pub(crate) fn commit(parts: &[(&Tree, &[Change])]) -> Result<()> {
         batches.push(batch);
     }
     let trees: Vec<sled::Tree> = parts.iter().map(|(tree, _)| tree.tree.clone()).collect();
-    let done = trees.as_slice().transaction(|views| {
-        for (view, batch) in views.iter().zip(&batches) {
-            view.apply_batch(batch)?;
-        }
-        Ok(())
-    });
-    done.map_err(|error: TransactionError<()>| match error {
-        TransactionError::Storage(error) => first.map(error),
-        TransactionError::Abort(()) => storage(
-            &first.home.path,
-            std::io::Error::other("a transaction was aborted"),
-        ),
-    })
+    let work = || {
+        let done = trees.as_slice().transaction(|views| {
+            for (view, batch) in views.iter().zip(&batches) {
+                view.apply_batch(batch)?;
+            }
+            Ok(())
+        });
+        done.map_err(|error: TransactionError<()>| match error {
+            TransactionError::Storage(error) => error,
+            TransactionError::Abort(()) => sled::Error::Unsupported("an abort".to_owned()),
+        })
+    };
+    let done = first.home.opened.write(work);
+    done.map_err(|error| first.map(error))
 }
 
 fn opening_error(path: &Path, error: sled::Error) -> Error {
@@ -347,10 +357,19 @@ fn map(path: &Path, error: sled::Error) -> Error {
             ),
             None => corrupt(path, "its log is not what was written"),
         },
-        sled::Error::Io(source) => storage(path, source),
+        sled::Error::Io(source) => storage(path, by_number(source)),
         sled::Error::ReportableBug(what) | sled::Error::Unsupported(what) => corrupt(path, &what),
         other => storage(path, std::io::Error::other(other)),
     }
+}
+
+/// What the system said, where sled has kept no more of it than its text, such as
+/// `Os { code: 5, kind: Uncategorized, message: "Input/output error" }` (sled 0.34, result.rs, `clone`).
+fn by_number(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    let number = text.split_once("Os { code: ");
+    let number = number.and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    number.map_or(error, std::io::Error::from_raw_os_error)
 }
 
 fn storage(path: &Path, source: std::io::Error) -> Error {

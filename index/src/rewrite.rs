@@ -109,9 +109,11 @@ pub(crate) fn write_anew(dir: &Path, fill: &dyn Fn(&Local) -> Result<()>) -> Res
         about.put(FORMAT_KEY, Some(&FORMAT.to_le_bytes()))?;
         fresh.flush()?;
     }
-    if is_closed(&new) {
-        seal::put(&new).map_err(failed)?;
+    if !is_closed(&new) {
+        let source = std::io::Error::other("the disk refuses what was written anew");
+        return Err(failed(source));
     }
+    seal::put(&new).map_err(failed)?;
     folder::finish(dir, number).map_err(failed)
 }
 

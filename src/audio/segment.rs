@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::error::{DecodeError, DecodeErrorKind};
 use super::resample::Resampler;
-use super::stream::{AudioStream, SourceInfo};
+use super::stream::{AudioStream, SourceInfo, caught};
 
 /// How files are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,8 @@ pub struct Segment {
 ///
 /// # Errors
 /// Any [`DecodeErrorKind`]. Damage after the first decoded samples is no error: it is described in
-/// [`SourceInfo::damage`].
+/// [`SourceInfo::damage`]. A panic on the way, in `sink` too, is an error of the file, so that it ends
+/// no run over many.
 ///
 /// # Panics
 /// If the plan's length or hop is 0.
@@ -76,6 +77,16 @@ pub fn segment_file(
         plan.length > 0 && plan.hop > 0,
         "a segment plan needs a length and a hop"
     );
+    let cut = caught("what works on its samples", || cut(path, plan, span, sink));
+    cut.unwrap_or_else(|kind| Err(kind.at(path)))
+}
+
+fn cut(
+    path: &Path,
+    plan: &SegmentPlan,
+    span: Option<&Span>,
+    sink: &mut dyn FnMut(Segment) -> ControlFlow<()>,
+) -> Result<SourceInfo, DecodeError> {
     let (start_s, end_s) = span.map_or((0.0, f64::INFINITY), |s| {
         (s.start_s, s.end_s.unwrap_or(f64::INFINITY))
     });

@@ -345,13 +345,14 @@ fn guarded<T>(
     budget: &Budget,
     work: impl FnOnce() -> Result<T, DecodeErrorKind>,
 ) -> Result<T, DecodeErrorKind> {
-    budget.charge(|| {
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            Err(DecodeErrorKind::malformed(format!(
-                "the decoder gave up on it ({})",
-                panic_text(&*panic)
-            )))
-        })
+    budget.charge(|| caught("the decoder", work).and_then(|done| done))
+}
+
+/// Turns a panic into an error of the file that is worked on; `what` worked on it.
+pub(super) fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T, DecodeErrorKind> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic_text(&*panic);
+        DecodeErrorKind::malformed(format!("{what} gave up on it ({text})"))
     })
 }
 

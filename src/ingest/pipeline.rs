@@ -256,6 +256,10 @@ fn read_file(
             ControlFlow::Continue(())
         }
     });
+    if info.is_err() {
+        // A panic may have left it in any state.
+        *scratch = Scratch::default();
+    }
     if ending {
         return Ok(None);
     }

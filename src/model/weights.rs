@@ -135,7 +135,7 @@ impl Weights {
                 source,
             })?
             .len();
-        if let Some(found) = pickled::false_length(path) {
+        if let Some(found) = pickled::fault(path) {
             return Err(bad(found));
         }
         let tensors = PthTensors::new(path, None)

@@ -18,6 +18,11 @@ mod crash;
 mod demo;
 mod desk;
 mod export;
+#[cfg(target_os = "linux")]
+mod failing_disk;
+#[cfg(target_os = "linux")]
+#[path = "../../index/tests/it/faulty_disk.rs"]
+mod faulty_disk;
 mod format;
 mod golden;
 mod golden_mel;

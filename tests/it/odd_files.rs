@@ -11,11 +11,11 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use soundseek::audio::{AudioStream, DecodeErrorKind, open_regular};
+use soundseek::audio::{AudioStream, DecodeErrorKind, open_regular, segment_file};
 use soundseek::export::{Placing, place_files};
 use soundseek::ingest::IGNORE_FILE;
 
-use crate::support::{Studio, index_roots};
+use crate::support::{Studio, embedder, index_roots};
 
 /// A pipe that nobody writes to: whoever opens it for reading waits for ever.
 fn fifo(path: &Path) {
@@ -227,4 +227,20 @@ fn a_pipe_is_not_copied() {
         place_files(std::slice::from_ref(&pipe), &to, Placing::Copy, &|| false).expect("done");
     assert_eq!(placed.failed.len(), 1);
     assert_eq!(placed.failed[0].0, pipe);
+}
+
+#[test]
+fn a_panic_over_the_samples_of_a_sound_is_an_error_of_that_sound() {
+    let studio = Studio::new();
+    let path = studio.put("siren", "siren.wav");
+    let plan = embedder().segment_plan();
+    let mut calls = 0;
+    let failed = segment_file(&path, &plan, None, &mut |_| {
+        calls += 1;
+        panic!("no spectrum of this")
+    });
+    let text = failed.expect_err("a panic is no success").to_string();
+    assert_eq!(calls, 1);
+    assert!(text.contains("siren.wav"), "{text}");
+    assert!(text.contains("no spectrum of this"), "{text}");
 }

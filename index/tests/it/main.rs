@@ -10,6 +10,10 @@ mod damage;
 mod damaged_graph;
 mod database;
 mod duplicates;
+#[cfg(target_os = "linux")]
+mod failing_disk;
+#[cfg(target_os = "linux")]
+mod faulty_disk;
 mod format;
 mod full_disk;
 mod model;
