@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod acknowledged;
 mod codes;
 mod database;
 mod error;

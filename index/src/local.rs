@@ -124,6 +124,11 @@ impl Local {
             .map_err(|error| map(&self.path, error))
     }
 
+    /// The error of a system that refuses what belongs to this store.
+    pub(crate) fn refused(&self, source: std::io::Error) -> Error {
+        storage(&self.path, source)
+    }
+
     /// A number greater than all that were given out before, over restarts too.
     fn sequence(&self) -> Result<u64> {
         self.opened

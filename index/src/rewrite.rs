@@ -10,7 +10,7 @@ use crate::folder::{self, Found};
 use crate::index::Progress;
 use crate::local::{Change, Local, Storing, Tree, commit};
 use crate::seal;
-use crate::store::{is_closed, open_sealed, storing};
+use crate::store::{check_acknowledged, is_closed, open_sealed, storing};
 
 /// Counts up when a store written before can no longer be read. Format 1 had bare records, its files
 /// in the folder itself, and no seal.
@@ -86,6 +86,7 @@ pub(crate) fn compact(
     let store = prepare(dir)?;
     let old = open_sealed(dir, &store)?;
     check_format(dir, &old)?;
+    check_acknowledged(dir, &store, &old)?;
     write_anew(dir, &|fresh| copy(&old, &storing, fresh, cancel, progress))?;
     drop(old);
     is_closed(&store);

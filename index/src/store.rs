@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::acknowledged::{self, Noted};
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
 use crate::holder::{Holder, Lock, note};
@@ -18,7 +19,7 @@ use crate::local::{Local, Storing, Tree};
 use crate::records::Records;
 #[cfg(unix)]
 use crate::remote::{Remote, Silence};
-use crate::rewrite;
+use crate::rewrite::{self, ABOUT};
 use crate::seal::{self, Seal};
 #[cfg(unix)]
 use crate::serve::Server;
@@ -34,6 +35,9 @@ pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How many holders may go away, one after another, before a question is given up.
 const MOST_HOLDERS: u32 = 5;
+
+/// In the tree [`ABOUT`]: the number of the last flush.
+const FLUSHED_KEY: &[u8] = b"flushed";
 
 /// One open folder.
 #[derive(Clone)]
@@ -68,6 +72,8 @@ pub(crate) struct Held {
     pub(crate) local: Local,
     changes: AtomicU64,
     changes_by_others: AtomicU64,
+    /// The number of the last flush, and of the changes before it.
+    flushed: Mutex<(u64, u64)>,
     closing: Closing,
 }
 
@@ -121,7 +127,7 @@ impl Store {
     /// process write is there within half a second.
     pub(crate) fn flush(&self) -> Result<()> {
         match self.home.link() {
-            Link::Here(here) => here.held.local.flush(),
+            Link::Here(here) => here.held.flush(),
             Link::There(_) => Ok(()),
         }
     }
@@ -226,11 +232,13 @@ impl Link {
         let store = rewrite::prepare(dir)?;
         let local = open_sealed(dir, &store)?;
         rewrite::check_format(dir, &local)?;
+        let flushes = check_acknowledged(dir, &store, &local)?;
         let held = Arc::new(Held {
             trees: Mutex::default(),
             local,
             changes: AtomicU64::new(0),
             changes_by_others: AtomicU64::new(0),
+            flushed: Mutex::new((flushes, 0)),
             closing: Closing {
                 store,
                 lock: Mutex::default(),
@@ -277,6 +285,26 @@ pub(crate) fn open_sealed(dir: &Path, store: &Path) -> Result<Local> {
     seal::break_open(store).map_err(failed)?;
     seal::tidy(store).map_err(failed)?;
     Local::open(store, dir)
+}
+
+/// Refuses a store that does not have all that was acknowledged. Gives the number of its last flush.
+pub(crate) fn check_acknowledged(dir: &Path, store: &Path, local: &Local) -> Result<u64> {
+    let failed = |source| Error::Storage {
+        path: dir.to_path_buf(),
+        source,
+    };
+    let damaged = |what: &str| Error::Corrupt {
+        path: dir.to_path_buf(),
+        what: what.to_owned(),
+    };
+    let known = local.tree(ABOUT, Storing::Framed)?.get(FLUSHED_KEY)?;
+    let known = known.and_then(|known| known.as_ref().try_into().ok());
+    let known = known.map_or(0, u64::from_le_bytes);
+    match acknowledged::read(store).map_err(failed)? {
+        Noted::Damaged => Err(damaged("its count of flushes is not what was written")),
+        Noted::Flush(noted) if noted > known => Err(damaged("what was written to it last is gone")),
+        Noted::Nothing | Noted::Flush(_) => Ok(known),
+    }
 }
 
 impl Home {
@@ -372,6 +400,24 @@ impl Held {
     pub(crate) fn tree_if_there(&self, name: &str) -> Result<Option<Tree>> {
         let there = self.local.has_tree(name);
         there.then(|| self.tree(name)).transpose()
+    }
+
+    /// Returns when everything written so far is on the disk, and known to be.
+    fn flush(&self) -> Result<()> {
+        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, seen) = *flushed;
+        let changes = self.changes();
+        if changes != seen {
+            let about = self.local.tree(ABOUT, Storing::Framed)?;
+            about.put(FLUSHED_KEY, Some(&(last + 1).to_le_bytes()))?;
+        }
+        self.local.flush()?;
+        if changes != seen {
+            let noted = acknowledged::note(&self.closing.store, last + 1);
+            noted.map_err(|source| self.local.refused(source))?;
+            *flushed = (last + 1, changes);
+        }
+        Ok(())
     }
 
     /// Counts what is written.

@@ -8,7 +8,7 @@ use crate::faulty_disk::{self, Fault, KINDS, Run};
 use crate::support::{Studio, command, stderr};
 
 const BEFORE: [&str; 2] = ["kick-drum", "siren"];
-const ADDED: [&str; 2] = ["coin", "doorbell"];
+const ADDED: [&str; 2] = ["coin", "snare-drum"];
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
