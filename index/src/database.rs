@@ -201,6 +201,16 @@ impl Database {
         rewrite::compact(dir, cancel, progress)
     }
 
+    /// As [`Database::compact`], while this one is open: others go on reading what it holds. Returns
+    /// false, with nothing changed, if something was written meanwhile. After true nothing can be
+    /// written through this one, its indexes and tables: it is to be dropped.
+    ///
+    /// # Errors
+    /// [`Error::Held`] if another process has the store open; otherwise as [`Database::compact`].
+    pub fn renew(&self, cancel: &dyn Fn() -> bool, progress: &dyn Fn(Progress)) -> Result<bool> {
+        self.store.renew(cancel, progress)
+    }
+
     /// Writes every record of the store in `dir` that is whole into a new store, whatever state the
     /// log is in, and puts that in place. The store before is kept beside it. Where the newest version of a
     /// record is lost, an older one may be back.

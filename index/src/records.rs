@@ -44,13 +44,10 @@ impl Records {
         }
     }
 
-    /// Says that something is about to be written, and where.
-    fn for_writing(&self) -> Result<Option<&Tree>> {
-        let tree = self.here()?;
-        if tree.is_some() {
-            self.home.held()?.written();
-        }
-        Ok(tree)
+    /// Writes to the tree, where the store is open.
+    fn write<T>(&self, work: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+        let held = self.home.held()?;
+        held.writing(|| work(&held.tree(&self.name)?))
     }
 
     fn ask<T>(
@@ -92,24 +89,22 @@ impl Records {
     }
 
     fn put(&self, key: &[u8], value: Option<Vec<u8>>) -> Result<bool> {
-        if let Some(tree) = self.for_writing()? {
-            return tree.put(key, value.as_deref());
+        let put = |tree: &Tree| tree.put(key, value.as_deref());
+        if self.here()?.is_some() {
+            return self.write(put);
         }
         let request = || Request::Write {
             tree: self.tree_name(),
             changes: vec![(key.to_vec(), value.clone())],
         };
-        let here = |tree: &Tree| {
-            self.home.held()?.written();
-            tree.put(key, value.as_deref())
-        };
-        self.ask(&here, &request, &truth)
+        self.ask(&|_| self.write(put), &request, &truth)
     }
 
     /// Sets or removes a value if the key has `old` now. Returns whether it had.
     pub(crate) fn swap(&self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
-        if let Some(tree) = self.for_writing()? {
-            return tree.swap(key, old, new);
+        let swap = |tree: &Tree| tree.swap(key, old, new);
+        if self.here()?.is_some() {
+            return self.write(swap);
         }
         let request = || Request::Swap {
             tree: self.tree_name(),
@@ -117,11 +112,7 @@ impl Records {
             old: old.map(<[u8]>::to_vec),
             new: new.map(<[u8]>::to_vec),
         };
-        let here = |tree: &Tree| {
-            self.home.held()?.written();
-            tree.swap(key, old, new)
-        };
-        self.ask(&here, &request, &truth)
+        self.ask(&|_| self.write(swap), &request, &truth)
     }
 
     /// All records, in the order of their keys.
@@ -174,9 +165,7 @@ impl Records {
     }
 
     pub(crate) fn clear(&self) -> Result<()> {
-        let held = self.home.held()?;
-        held.written();
-        held.tree(&self.name)?.clear()
+        self.write(Tree::clear)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -292,8 +281,7 @@ pub(crate) fn commit(parts: &[(&Records, Batch)]) -> Result<()> {
         }
     }
     if trees.len() == parts.len() {
-        first.home.held()?.written();
-        return local::commit(&trees);
+        return first.home.held()?.writing(|| local::commit(&trees));
     }
     if parts.len() > 1 {
         return Err(first.home.held().err().unwrap_or(Error::Locked {
@@ -305,9 +293,7 @@ pub(crate) fn commit(parts: &[(&Records, Batch)]) -> Result<()> {
         tree: first.tree_name(),
         changes: batch.0.clone(),
     };
-    let here = |tree: &Tree| {
-        first.home.held()?.written();
-        local::commit(&[(tree, &batch.0)]).map(|()| true)
-    };
+    let write = |tree: &Tree| local::commit(&[(tree, &batch.0)]).map(|()| true);
+    let here = |_: &Tree| first.write(write);
     first.ask(&here, &request, &truth).map(drop)
 }

@@ -96,8 +96,30 @@ pub(crate) fn compact(
     })
 }
 
+/// Writes the live records of an open store into one beside it, and gives its number.
+pub(crate) fn copy_beside(
+    dir: &Path,
+    from: &Local,
+    cancel: &dyn Fn() -> bool,
+    progress: &dyn Fn(Progress),
+) -> Result<u64> {
+    write_beside(dir, &|fresh| copy(from, &storing, fresh, cancel, progress))
+}
+
 /// Makes a store of the current format, has it filled, and puts it in place.
 pub(crate) fn write_anew(dir: &Path, fill: &dyn Fn(&Local) -> Result<()>) -> Result<PathBuf> {
+    put_in_place(dir, write_beside(dir, fill)?)
+}
+
+/// Makes the store of this number the one that counts.
+pub(crate) fn put_in_place(dir: &Path, number: u64) -> Result<PathBuf> {
+    folder::finish(dir, number).map_err(|source| Error::Storage {
+        path: dir.to_path_buf(),
+        source,
+    })
+}
+
+fn write_beside(dir: &Path, fill: &dyn Fn(&Local) -> Result<()>) -> Result<u64> {
     let failed = |source| Error::Storage {
         path: dir.to_path_buf(),
         source,
@@ -115,7 +137,7 @@ pub(crate) fn write_anew(dir: &Path, fill: &dyn Fn(&Local) -> Result<()>) -> Res
         return Err(failed(source));
     }
     seal::put(&new).map_err(failed)?;
-    folder::finish(dir, number).map_err(failed)
+    Ok(number)
 }
 
 /// Copies all live records of one store into another.

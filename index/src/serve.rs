@@ -146,7 +146,8 @@ fn talk(mut stream: UnixStream, held: &Weak<Held>) -> io::Result<()> {
     stream.set_read_timeout(None)?;
     loop {
         let request = wire::receive_request(&mut stream)?;
-        let Some(held) = held.upgrade() else {
+        // Once another store is in the place of this one, the other side has to look for that.
+        let Some(held) = held.upgrade().filter(|held| !held.is_replaced()) else {
             return Ok(());
         };
         let answer = answer(&held, request).unwrap_or_else(|error| Answer::Failed(cause(&error)));
@@ -209,8 +210,7 @@ fn answer(held: &Held, request: Request) -> Result<Answer> {
                 Some((key, _)) => records.get(key)?.is_some(),
                 None => false,
             };
-            held.written_by_others();
-            commit(&[(&records, &changes)])?;
+            held.writing_for_others(|| commit(&[(&records, &changes)]))?;
             Answer::Truth(had)
         }
         Request::Swap {
@@ -219,11 +219,9 @@ fn answer(held: &Held, request: Request) -> Result<Answer> {
             old,
             new,
         } if is_table(&tree) => {
-            held.written_by_others();
-            let swapped = held
-                .tree(&tree)?
-                .swap(&key, old.as_deref(), new.as_deref())?;
-            Answer::Truth(swapped)
+            let records = held.tree(&tree)?;
+            let swap = || records.swap(&key, old.as_deref(), new.as_deref());
+            Answer::Truth(held.writing_for_others(swap)?)
         }
         Request::Write { .. } | Request::Swap { .. } => Answer::Refused,
     })

@@ -15,6 +15,7 @@ use crate::acknowledged::{self, Noted};
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
 use crate::holder::{Holder, Lock, note};
+use crate::index::Progress;
 use crate::local::{Local, Storing, Tree};
 use crate::records::Records;
 #[cfg(unix)]
@@ -80,6 +81,8 @@ pub(crate) struct Held {
 /// Seals the store and lets go of it, once all that had it open is gone.
 struct Closing {
     store: PathBuf,
+    /// Whether another store has been put in its place. Held for reading by all that write.
+    replaced: RwLock<bool>,
     lock: Mutex<Option<Lock>>,
 }
 
@@ -109,8 +112,7 @@ impl Store {
     /// Removes the tree of this name with everything in it.
     pub(crate) fn remove_records(&self, name: &str) -> Result<()> {
         let held = self.home.held()?;
-        held.written();
-        held.local.remove_tree(name)
+        held.writing(|| held.local.remove_tree(name))
     }
 
     /// The names of all trees, in order.
@@ -130,6 +132,25 @@ impl Store {
             Link::Here(here) => here.held.flush(),
             Link::There(_) => Ok(()),
         }
+    }
+
+    /// Writes the store anew while it is open, and puts that in its place unless something was written
+    /// meanwhile. Returns whether it was: nothing can be written through this one from then on.
+    pub(crate) fn renew(
+        &self,
+        cancel: &dyn Fn() -> bool,
+        progress: &dyn Fn(Progress),
+    ) -> Result<bool> {
+        let (held, dir) = (self.home.held()?, self.path());
+        let renewed = held.replace(
+            |from| rewrite::copy_beside(dir, from, cancel, progress),
+            |number| rewrite::put_in_place(dir, number).map(drop),
+        );
+        if !matches!(renewed, Ok(true)) {
+            // What was begun is in nobody's way, and swept when the folder is opened next.
+            let _ = folder::sweep(dir);
+        }
+        renewed
     }
 
     /// Bytes that the store takes on the disk.
@@ -241,6 +262,7 @@ impl Link {
             flushed: Mutex::new((flushes, 0)),
             closing: Closing {
                 store,
+                replaced: RwLock::new(false),
                 lock: Mutex::default(),
             },
         });
@@ -420,15 +442,53 @@ impl Held {
         Ok(())
     }
 
-    /// Counts what is written.
-    pub(crate) fn written(&self) {
+    /// Does something that writes, and counts it; not any more once the store has another in its place.
+    pub(crate) fn writing<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let replaced = self.closing.replaced.read();
+        let replaced = replaced.unwrap_or_else(PoisonError::into_inner);
+        if *replaced {
+            let what = "it was written anew just now, and has to be opened again";
+            return Err(self.local.refused(std::io::Error::other(what)));
+        }
         self.changes.fetch_add(1, Ordering::AcqRel);
+        work()
     }
 
-    /// Counts what is written for another process.
-    pub(crate) fn written_by_others(&self) {
-        self.changes_by_others.fetch_add(1, Ordering::AcqRel);
-        self.written();
+    /// [`Held::writing`] for another process.
+    pub(crate) fn writing_for_others<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.writing(|| {
+            self.changes_by_others.fetch_add(1, Ordering::AcqRel);
+            work()
+        })
+    }
+
+    /// Whether another store has been put in the place of this one.
+    pub(crate) fn is_replaced(&self) -> bool {
+        let replaced = self.closing.replaced.read();
+        *replaced.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a store written anew and, if nothing was written to this one meanwhile, put in its place.
+    /// Returns whether it was.
+    fn replace(
+        &self,
+        write: impl FnOnce(&Local) -> Result<u64>,
+        put_in_place: impl FnOnce(u64) -> Result<()>,
+    ) -> Result<bool> {
+        let gate = || self.closing.replaced.write();
+        let before = {
+            // Nobody is writing at this moment.
+            let _gate = gate().unwrap_or_else(PoisonError::into_inner);
+            self.changes()
+        };
+        let number = write(&self.local)?;
+        let mut replaced = gate().unwrap_or_else(PoisonError::into_inner);
+        if *replaced || self.changes() != before {
+            return Ok(false);
+        }
+        put_in_place(number)?;
+        *replaced = true;
+        Ok(true)
     }
 
     pub(crate) fn changes(&self) -> u64 {
@@ -454,7 +514,14 @@ impl Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if is_closed(&self.store) {
+        let is_closed = is_closed(&self.store);
+        let replaced = self.replaced.get_mut();
+        if *replaced.unwrap_or_else(PoisonError::into_inner) {
+            if let Some(dir) = self.store.parent() {
+                // What is left of it is swept when the folder is opened next.
+                let _ = folder::sweep(dir);
+            }
+        } else if is_closed {
             // Without a seal the next opening looks less closely, and that is all.
             let _ = seal::put(&self.store);
         }

@@ -100,3 +100,59 @@ fn a_store_that_is_open_is_not_compacted() {
         if holder.pid == std::process::id())
     );
 }
+
+#[test]
+fn a_store_is_written_anew_while_it_is_open_and_others_read_on() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    worn(dir.path());
+    let (before, had) = (contents(dir.path()), bytes(dir.path()));
+    let database = Database::open_existing(dir.path()).expect("opened");
+    let reader = Database::open_existing(dir.path()).expect("opened");
+    let read = || {
+        let table = reader.table("marks").expect("there");
+        table.iter().map(|item| item.expect("read")).count()
+    };
+    // On systems where nobody is served there is no reader to look at.
+    let served = reader.holder().is_some();
+    assert!(!served || read() == 11);
+    let renewed = database.renew(&support::never, &|_| ());
+    assert!(renewed.expect("renewed"));
+    let marks = database.table("marks").expect("there");
+    let refused = marks
+        .insert(b"late", b"x")
+        .expect_err("it is not the store any more");
+    assert!(matches!(refused, Error::Storage { .. }), "{refused}");
+    drop((marks, database));
+
+    if served {
+        // The reader has it now, and may write.
+        assert_eq!(read(), 11);
+        let marks = reader.table("marks").expect("there");
+        marks.insert(b"later", b"x").expect("stored");
+        assert!(marks.remove(b"later").expect("removed"));
+    }
+    drop(reader);
+    assert_eq!(contents(dir.path()), before);
+    assert!(!dir.path().join("store.1").exists());
+    let has = bytes(dir.path());
+    assert!(has * 2 < had, "{had} before, {has} after");
+}
+
+#[test]
+fn a_store_that_is_written_to_while_it_is_written_anew_stays() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    worn(dir.path());
+    let before = contents(dir.path());
+    {
+        let database = Database::open_existing(dir.path()).expect("opened");
+        let marks = database.table("marks").expect("there");
+        let write = |_| drop(marks.insert(b"meanwhile", b"x").expect("stored"));
+        let renewed = database.renew(&support::never, &write).expect("tried");
+        assert!(!renewed);
+        marks.remove(b"meanwhile").expect("it goes on");
+        let cancelled = database.renew(&|| true, &|_| ());
+        assert!(matches!(cancelled, Ok(true) | Err(Error::Cancelled)));
+    }
+    assert_eq!(contents(dir.path()), before);
+    assert!(!dir.path().join("new.2").exists());
+}
