@@ -201,13 +201,18 @@ impl Database {
         rewrite::compact(dir, cancel, progress)
     }
 
-    /// As [`Database::compact`], while this one is open: others go on reading what it holds. Returns
-    /// false, with nothing changed, if something was written meanwhile. After true nothing can be
-    /// written through this one, its indexes and tables: it is to be dropped.
+    /// As [`Database::compact`], while this one is open: others go on reading what it holds. Gives the
+    /// bytes that the store takes then; `None`, with nothing changed, if something was written
+    /// meanwhile. Once it is done nothing can be written through this one, its indexes and tables: it
+    /// is to be dropped.
     ///
     /// # Errors
     /// [`Error::Held`] if another process has the store open; otherwise as [`Database::compact`].
-    pub fn renew(&self, cancel: &dyn Fn() -> bool, progress: &dyn Fn(Progress)) -> Result<bool> {
+    pub fn renew(
+        &self,
+        cancel: &dyn Fn() -> bool,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Option<u64>> {
         self.store.renew(cancel, progress)
     }
 

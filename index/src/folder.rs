@@ -128,6 +128,27 @@ pub(crate) fn snapshots(store: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The files of a store that hold records.
+pub(crate) fn logs(store: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = vec![store.join(LOG)];
+    match fs::read_dir(store.join(LARGE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        items => {
+            for item in items? {
+                files.push(item?.path());
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// The bytes that the records of a store take.
+pub(crate) fn size(store: &Path) -> io::Result<u64> {
+    let files = logs(store)?.into_iter();
+    files.map(|file| Ok(fs::metadata(file)?.len())).sum()
+}
+
 fn highest(dir: &Path, prefix: &str) -> io::Result<Option<u64>> {
     Ok(listed(dir, prefix)?.pop_last().map(|(number, _)| number))
 }

@@ -6,11 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::folder::{self, Found, LARGE, LOG};
+use crate::folder::{self, Found};
 use crate::frame;
 use crate::holder::{Lock, note};
 use crate::local::{Local, Storing};
@@ -140,7 +139,8 @@ pub(crate) fn repair(dir: &Path) -> Result<Repaired> {
         seal::tidy(dir).map_err(failed)?;
         carved.read(&Local::open(dir, dir)?)?;
     } else {
-        for file in logs(&files).map_err(failed)? {
+        let files = folder::logs(&files).map_err(failed)?.into_iter();
+        for file in files.filter(|file| file.is_file()) {
             carved.take(&fs::read(file).map_err(failed)?);
         }
     }
@@ -209,19 +209,4 @@ fn fill(fresh: &Local, carved: &mut Carved, repaired: &mut Repaired) -> Result<(
             Some(&u64::to_le_bytes(next_number)),
         )
         .map(drop)
-}
-
-/// The files that records can lie in.
-fn logs(store: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = vec![store.join(LOG)];
-    match fs::read_dir(store.join(LARGE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        items => {
-            for item in items? {
-                files.push(item?.path());
-            }
-        }
-    }
-    files.retain(|file| file.is_file());
-    Ok(files)
 }

@@ -13,11 +13,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::folder::{LARGE, LOG, SETTINGS, snapshots, sync};
+use crate::folder::{LOG, SETTINGS, logs, snapshots, sync};
 
 const NAME: &str = "seal";
 const MAGIC: &[u8; 8] = b"sskseal1";
@@ -73,7 +73,7 @@ pub(crate) fn break_open(store: &Path) -> io::Result<()> {
 /// Seals a store that nobody has open.
 pub(crate) fn put(store: &Path) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
-    for path in covered(store)? {
+    for path in logs(store)? {
         let sums = sums(store, &path)?;
         bytes.push(u8::try_from(sums.name.len()).map_err(io::Error::other)?);
         bytes.extend(sums.name.as_bytes());
@@ -130,20 +130,6 @@ fn parse(bytes: &[u8]) -> Option<Vec<Sums>> {
         rest = after;
     }
     Some(all)
-}
-
-fn covered(store: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = vec![store.join(LOG)];
-    match fs::read_dir(store.join(LARGE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        items => {
-            for item in items? {
-                files.push(item?.path());
-            }
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// The checksums of a file; of the log without the zeros at its end.

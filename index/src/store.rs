@@ -135,22 +135,25 @@ impl Store {
     }
 
     /// Writes the store anew while it is open, and puts that in its place unless something was written
-    /// meanwhile. Returns whether it was: nothing can be written through this one from then on.
+    /// meanwhile. Gives the bytes that it takes if it was: nothing can be written through this one from
+    /// then on.
     pub(crate) fn renew(
         &self,
         cancel: &dyn Fn() -> bool,
         progress: &dyn Fn(Progress),
-    ) -> Result<bool> {
+    ) -> Result<Option<u64>> {
         let (held, dir) = (self.home.held()?, self.path());
         let renewed = held.replace(
             |from| rewrite::copy_beside(dir, from, cancel, progress),
-            |number| rewrite::put_in_place(dir, number).map(drop),
+            |number| rewrite::put_in_place(dir, number),
         );
-        if !matches!(renewed, Ok(true)) {
+        if !matches!(renewed, Ok(Some(_))) {
             // What was begun is in nobody's way, and swept when the folder is opened next.
             let _ = folder::sweep(dir);
         }
-        renewed
+        let bytes =
+            |store: PathBuf| folder::size(&store).map_err(|source| held.local.refused(source));
+        renewed?.map(bytes).transpose()
     }
 
     /// Bytes that the store takes on the disk.
@@ -469,12 +472,12 @@ impl Held {
     }
 
     /// Has a store written anew and, if nothing was written to this one meanwhile, put in its place.
-    /// Returns whether it was.
+    /// Gives its folder if it was.
     fn replace(
         &self,
         write: impl FnOnce(&Local) -> Result<u64>,
-        put_in_place: impl FnOnce(u64) -> Result<()>,
-    ) -> Result<bool> {
+        put_in_place: impl FnOnce(u64) -> Result<PathBuf>,
+    ) -> Result<Option<PathBuf>> {
         let gate = || self.closing.replaced.write();
         let before = {
             // Nobody is writing at this moment.
@@ -484,11 +487,11 @@ impl Held {
         let number = write(&self.local)?;
         let mut replaced = gate().unwrap_or_else(PoisonError::into_inner);
         if *replaced || self.changes() != before {
-            return Ok(false);
+            return Ok(None);
         }
-        put_in_place(number)?;
+        let store = put_in_place(number)?;
         *replaced = true;
-        Ok(true)
+        Ok(Some(store))
     }
 
     pub(crate) fn changes(&self) -> u64 {

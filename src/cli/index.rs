@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use anyhow::{Context, Result, bail};
+use indicatif::HumanBytes;
 use soundseek::display::{count, printable_path};
 use soundseek::embed::Embedder;
 use soundseek::ingest::{Control, IngestOptions, Report, add_root, ingest};
@@ -86,7 +87,37 @@ pub fn refresh(
     )?;
     link_neighbours(&index, &report, &control, &progress)?;
     progress.finish();
+    drop(index);
+    if !report.interrupted {
+        tighten(common, library, &control)?;
+    }
     Ok(report)
+}
+
+/// Writes a library anew that holds much that is not used. Whoever searches it meanwhile may go on;
+/// nothing can be written through it afterwards.
+fn tighten(common: &Common, library: &Library, control: &Control) -> Result<()> {
+    if !library.is_loose()? {
+        return Ok(());
+    }
+    let before = HumanBytes(library.size_on_disk()?);
+    let told = match library.renew(&|| control.is_cancelled(), &|_| ()) {
+        // Somebody set a mark: another run will do it.
+        Ok(None) => return Ok(()),
+        Ok(Some(after)) => format!(
+            "the library took {before} and was written anew in {}",
+            HumanBytes(after)
+        ),
+        Err(_) if control.is_cancelled() => return Ok(()),
+        // It is as good as it was.
+        Err(error) => {
+            format!("the library takes {before} and could not be written anew: {error:#}")
+        }
+    };
+    if !common.quiet {
+        complain(&told);
+    }
+    Ok(())
 }
 
 /// Links neighbours into the graph of a large library, after a run that has changed it.

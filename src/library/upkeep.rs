@@ -101,6 +101,22 @@ impl Library {
         })
     }
 
+    /// Writes the library anew, without what is no longer used, while it is open and others search it.
+    /// Gives the bytes that it takes then; `None` if something was written meanwhile and nothing has
+    /// changed. Nothing can be written through this one afterwards: it is to be dropped.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it open, it is damaged, the disk is full, or `cancel` says so; nothing has
+    /// changed then.
+    pub fn renew(
+        &self,
+        cancel: &dyn Fn() -> bool,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Option<u64>> {
+        Ok(self.database.renew(cancel, progress)?)
+    }
+
     /// Writes all that is whole in the library of a folder into a new one, in its place, and keeps the
     /// damaged one; unless there is nothing wrong with it.
     ///

@@ -1,5 +1,7 @@
 //! `repair` and `compact` as their user runs them, on a library with a damage in it and on a whole one.
 
+use soundseek_index::Database;
+
 use crate::support::{Studio, embedder, soundseek, stderr, stdout};
 
 const SOUNDS: [&str; 6] = ["kick-drum", "siren", "flute", "applause", "laser", "coin"];
@@ -81,4 +83,41 @@ fn a_compacted_library_is_the_same_library() {
     assert_eq!(library.files().expect("read"), files);
     let index = library.index_for_search(embedder()).expect("opens");
     assert_eq!(index.entries(), SOUNDS.len() - 1);
+}
+
+#[test]
+fn a_library_that_has_grown_far_beyond_its_vectors_is_written_anew_by_the_next_run() {
+    let studio = studio();
+    let dir = studio.library_dir();
+    {
+        // What is written over and over, in the end for nothing.
+        let database = Database::open_existing(&dir).expect("opens");
+        let table = database.table("settings").expect("there");
+        for round in 0..90u8 {
+            let bytes: Vec<u8> = (0..1 << 20)
+                .map(|at: u32| (at % 251) as u8 ^ round)
+                .collect();
+            table.insert(&[b'x', round], &bytes).expect("stored");
+        }
+        for round in 0..90u8 {
+            table.remove(&[b'x', round]).expect("removed");
+        }
+    }
+    let files = studio.library().files().expect("read");
+    assert!(studio.library().is_loose().expect("known"));
+    let run = soundseek(&dir, &["index"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert!(
+        stderr(&run).contains("was written anew in "),
+        "{}",
+        stderr(&run)
+    );
+    assert!(!dir.join("store.1").exists() && dir.join("store.2").is_dir());
+    let library = studio.library();
+    assert!(!library.is_loose().expect("known"));
+    library.check().expect("whole");
+    assert_eq!(library.files().expect("read"), files);
+    drop(library);
+    let again = soundseek(&dir, &["index"]);
+    assert!(!stderr(&again).contains("anew"), "{}", stderr(&again));
 }
