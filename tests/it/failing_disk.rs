@@ -73,8 +73,9 @@ fn indexing_on_a_failing_disk_says_so_and_costs_nothing_that_was_there() {
                     assert!(opened.file(&path).expect("read").is_some(), "{what}");
                 }
                 drop(opened);
-                let again = command(library).args(["index", "--quiet"]).output();
-                let again = again.expect("it runs");
+                let mut again = command(library);
+                again.args(["index", "--quiet"]).arg(studio.sounds());
+                let again = again.output().expect("it runs");
                 assert_eq!(again.status.code(), Some(0), "{what} {}", stderr(&again));
                 let opened = soundseek::library::Library::open(library).expect("opens");
                 let files = opened.file_count().expect("read");

@@ -105,7 +105,9 @@ fn a_library_that_has_grown_far_beyond_its_vectors_is_written_anew_by_the_next_r
     }
     let files = studio.library().files().expect("read");
     assert!(studio.library().is_loose().expect("known"));
-    let run = soundseek(&dir, &["index"]);
+    let sounds = studio.sounds();
+    let index = ["index", sounds.to_str().expect("Unicode")];
+    let run = soundseek(&dir, &index);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     assert!(
         stderr(&run).contains("was written anew in "),
@@ -118,6 +120,6 @@ fn a_library_that_has_grown_far_beyond_its_vectors_is_written_anew_by_the_next_r
     library.check().expect("whole");
     assert_eq!(library.files().expect("read"), files);
     drop(library);
-    let again = soundseek(&dir, &["index"]);
+    let again = soundseek(&dir, &index);
     assert!(!stderr(&again).contains("anew"), "{}", stderr(&again));
 }
