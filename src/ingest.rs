@@ -11,6 +11,7 @@
 mod control;
 mod missing;
 mod pipeline;
+mod seen;
 mod walk;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use crate::embed::Embedder;
 use crate::library::Library;
 pub use control::Control;
 pub(crate) use pipeline::worker_pool;
+use seen::Seen;
 use walk::Sight;
 pub use walk::{Found, IGNORE_FILE, Unreadable, reaches};
 
@@ -171,9 +173,12 @@ pub fn ingest(
     report.interrupted = control.is_cancelled();
     if !report.interrupted {
         missing::drop_missing(library, &scan, on_event, &mut report)?;
-        library.sweep(index)?;
+        let changes = report.embedded + report.recognised + report.removed + report.failed.len();
+        if changes > 0 || may_have_orphans(index, &scan) {
+            library.sweep(index)?;
+        }
         // Opening another model's vectors takes time, and without a change none of them is orphaned.
-        if report.embedded + report.recognised + report.removed + report.failed.len() > 0 {
+        if changes > 0 {
             library.sweep_closed()?;
         }
         library.flush()?;
@@ -181,11 +186,20 @@ pub fn ingest(
     Ok(report)
 }
 
+/// Whether there are vectors that no file of this run has, as an interruption may have left behind.
+fn may_have_orphans(index: &RwLock<Index>, scan: &Scan) -> bool {
+    let contents = scan.seen.contents();
+    let index = index
+        .read()
+        .expect("no thread panics while it writes the index");
+    index.keys().any(|key| !contents.contains(key))
+}
+
 /// What walking the roots found.
 #[derive(Default)]
 struct Scan {
     /// Every sound, changed or not.
-    seen: HashSet<PathBuf>,
+    seen: Seen,
     /// The sounds to read.
     to_do: Vec<Found>,
     /// The folders below roots that lie on a drive of their own.
@@ -234,6 +248,7 @@ fn scan(
         let offline = match std::fs::symlink_metadata(root) {
             Err(error) => Some(error.to_string()),
             Ok(_) => {
+                scan.seen.read(library, root)?;
                 let found = scan_root(library, index, root, control, &mut scan, report)?;
                 if control.is_cancelled() {
                     break;
@@ -279,8 +294,8 @@ fn scan_root(
             }
             Sight::Sound(sound) => {
                 found += 1;
-                match standing(library, index, &sound) {
-                    _ if !scan.seen.insert(sound.path.clone()) => {}
+                match standing(library, &scan.seen, index, &sound) {
+                    _ if !scan.seen.insert(&sound.path) => {}
                     Ok(Standing::Unchanged) => report.unchanged += 1,
                     Ok(Standing::FailedBefore) => report.known_failures += 1,
                     Ok(Standing::ToDo) => scan.to_do.push(sound),
@@ -302,8 +317,13 @@ enum Standing {
     ToDo,
 }
 
-fn standing(library: &Library, index: &RwLock<Index>, found: &Found) -> Result<Standing> {
-    if let Some(known) = library.state(&found.path)? {
+fn standing(
+    library: &Library,
+    seen: &Seen,
+    index: &RwLock<Index>,
+    found: &Found,
+) -> Result<Standing> {
+    if let Some(known) = seen.state(&found.path) {
         let index = index
             .read()
             .expect("no thread panics while it writes the index");

@@ -279,13 +279,27 @@ impl Library {
         read_record(&self.files, path)
     }
 
-    /// What tells whether a file has changed, as far as it is known.
+    /// What tells whether files have changed, for all that are known at or below a path. An item is an
+    /// error when its record is damaged.
     ///
     /// # Errors
     ///
-    /// When the record is damaged.
-    pub fn state(&self, path: &Path) -> Result<Option<FileState>> {
-        read_record(&self.files, path)
+    /// When the path cannot be one of the library's.
+    pub fn states_below(
+        &self,
+        top: &Path,
+    ) -> Result<impl Iterator<Item = Result<(PathBuf, FileState)>> + use<>> {
+        let items = self.files.scan_prefix(&path_to_bytes(top)?);
+        let top = top.to_path_buf();
+        Ok(items.filter_map(move |item| match item {
+            Err(error) => Some(Err(error.into())),
+            Ok((key, bytes)) => {
+                let path = path_from_bytes(&key);
+                // Names of others may begin with the same letters.
+                let below = path.starts_with(&top);
+                below.then(|| parse_record(&path, &bytes).map(|state| (path, state)))
+            }
+        }))
     }
 
     /// All files, in the order of their paths.

@@ -21,21 +21,16 @@ pub(super) fn drop_missing(
     on_event: &dyn Fn(IngestEvent<'_>),
     report: &mut Report,
 ) -> Result<()> {
-    // Of the files that were seen not even the records are read.
-    let missing = |path: &Path| {
-        !scan.seen.contains(path) && scan.present.iter().any(|root| path.starts_with(root))
-    };
+    let present = |path: &Path| scan.present.iter().any(|root| path.starts_with(root));
     let mut known: BTreeMap<PathBuf, Option<ContentHash>> = BTreeMap::new();
     let failures = library.failures()?.into_keys();
     known.extend(
         failures
-            .filter(|path| missing(path))
+            .filter(|path| !scan.seen.contains(path) && present(path))
             .map(|path| (path, None)),
     );
-    for file in library.files_where(missing) {
-        let (path, record) = file?;
-        known.insert(path, Some(record.content));
-    }
+    let missing = scan.seen.missing().filter(|(path, _)| present(path));
+    known.extend(missing.map(|(path, content)| (path.to_path_buf(), Some(content))));
 
     let unplugged = unplugged(library, scan)?;
     let mut folders = HashMap::new();
@@ -90,7 +85,7 @@ fn unplugged(library: &Library, scan: &Scan) -> Result<Vec<PathBuf>> {
         if scan.mounts.contains(&mount) || !scan.present.iter().any(passed) {
             continue;
         }
-        if scan.seen.iter().any(|path| path.starts_with(&mount)) {
+        if scan.seen.any_below(&mount) {
             // It has become a folder like any other.
             library.remove_mount(&mount)?;
         } else {

@@ -148,7 +148,7 @@ impl<R: Read> Weighing<R> {
                     let count = self.above_mark()?;
                     let within = self.take(count)?;
                     self.stack.pop();
-                    self.into_last(within)?;
+                    self.add_to_last(within)?;
                 }
                 // BINPUT, LONG_BINPUT
                 b'q' => {
@@ -234,15 +234,15 @@ impl<R: Read> Weighing<R> {
     fn join(&mut self, count: usize) -> Step<()> {
         let within = self.take(count)?;
         self.push(SMALL)?;
-        self.into_last(within)
+        self.add_to_last(within)
     }
 
     fn put_in(&mut self, count: usize) -> Step<()> {
         let within = self.take(count)?;
-        self.into_last(within)
+        self.add_to_last(within)
     }
 
-    fn into_last(&mut self, within: Thing) -> Step<()> {
+    fn add_to_last(&mut self, within: Thing) -> Step<()> {
         let last = self.stack.last_mut().ok_or(None)?;
         last.bytes = last.bytes.saturating_add(within.bytes);
         last.depth = last.depth.max(within.depth + 1);
