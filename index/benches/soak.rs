@@ -78,6 +78,11 @@ fn main() {
         disk("written again");
     }
     let start = Instant::now();
+    {
+        let database = Database::open_existing(dir.path()).unwrap();
+        let mut index = database.open_space(&config()).unwrap();
+        index.compact(&|| false, &|_| ()).unwrap();
+    }
     Database::compact(dir.path(), &|| false, &|_| ()).unwrap();
     println!("compacted in {:.1} s", start.elapsed().as_secs_f64());
     disk("compacted");

@@ -13,7 +13,7 @@ use crate::holder::Holder;
 use crate::index::Index;
 use crate::index::Progress;
 use crate::records::{Batch, Records, commit};
-use crate::rewrite::{self, ABOUT};
+use crate::rewrite::{self, ABOUT, BYTES_KEY};
 use crate::salvage::{self, Repaired};
 use crate::space::{SpaceStore, tree_prefix};
 use crate::store::Store;
@@ -363,6 +363,17 @@ impl Database {
     /// [`Error::Storage`].
     pub fn size_on_disk(&self) -> Result<u64> {
         self.store.size_on_disk()
+    }
+
+    /// Bytes that the store took when it was written anew (begun, migrated, compacted or repaired), if it
+    /// was since this is noted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Corrupt`].
+    pub fn size_when_written_anew(&self) -> Result<Option<u64>> {
+        let bytes = self.store.records(ABOUT).get(BYTES_KEY)?;
+        let bytes = bytes.and_then(|bytes| bytes.as_ref().try_into().ok());
+        Ok(bytes.map(u64::from_le_bytes))
     }
 
     fn create(&self, config: &Config) -> Result<Listed> {

@@ -17,6 +17,8 @@ use crate::store::{check_acknowledged, is_closed, open_sealed, storing};
 pub(crate) const FORMAT: u32 = 2;
 pub(crate) const ABOUT: &str = "database";
 const FORMAT_KEY: &[u8] = b"format";
+/// The bytes that the store took when it was written anew.
+pub(crate) const BYTES_KEY: &[u8] = b"bytes";
 
 /// Records are written in transactions of about this size.
 const BATCH_BYTES: usize = 1 << 20;
@@ -130,6 +132,8 @@ fn write_beside(dir: &Path, fill: &dyn Fn(&Local) -> Result<()>) -> Result<u64> 
         fill(&fresh)?;
         let about = fresh.tree(ABOUT, Storing::Framed)?;
         about.put(FORMAT_KEY, Some(&FORMAT.to_le_bytes()))?;
+        fresh.flush()?;
+        about.put(BYTES_KEY, Some(&fresh.size_on_disk()?.to_le_bytes()))?;
         fresh.flush()?;
     }
     if !is_closed(&new) {

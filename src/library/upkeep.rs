@@ -11,11 +11,13 @@ use soundseek_index::{Config, Database, Progress};
 
 use super::{ContentHash, Library};
 
-/// A library that takes more than so many times the bytes of its vectors holds much that is not used:
-/// with the built-in model one that was just compacted takes about 3 times as much, one that was just
-/// written 3.5 to 4 times, and every vector that is written again adds its own to that
-/// (`index/benches/soak.rs`).
-const LOOSE: u64 = 6;
+/// What a library takes that was just written anew, in the bytes of its vectors, about: with the
+/// built-in model three times as much, with other records and codes (`index/benches/soak.rs`).
+const TIGHT: u64 = 3;
+
+/// A library that takes more than so many times what it took when it was written anew holds much that
+/// is not used. One that was just filled takes a fifth more.
+const LOOSE: u64 = 2;
 
 /// Below this nobody would notice.
 const WORTH_COMPACTING: u64 = 64 << 20;
@@ -71,8 +73,10 @@ impl Library {
     ///
     /// When the store is damaged.
     pub fn is_loose(&self) -> Result<bool> {
-        let bytes = self.size_on_disk()?;
-        Ok(bytes > WORTH_COMPACTING && bytes / LOOSE > self.vector_bytes()?)
+        // Many names of few sounds, or vectors of few numbers, may take more than the vectors by far.
+        let anew = self.database.size_when_written_anew()?.unwrap_or(0);
+        let needed = anew.max(TIGHT * self.vector_bytes()?);
+        Ok(self.size_on_disk()? > LOOSE * needed + WORTH_COMPACTING)
     }
 
     /// Writes the library in a folder anew, without what is no longer used.
@@ -114,6 +118,8 @@ impl Library {
         cancel: &dyn Fn() -> bool,
         progress: &dyn Fn(Progress),
     ) -> Result<Option<u64>> {
+        self.sweep_closed()?;
+        self.tidy_indexes()?;
         Ok(self.database.renew(cancel, progress)?)
     }
 
