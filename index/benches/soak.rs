@@ -73,7 +73,8 @@ fn main() {
         );
     };
     disk("written");
-    for round in 1..=number("SOUNDSEEK_SOAK_ROUNDS", 3) {
+    let rounds = number("SOUNDSEEK_SOAK_ROUNDS", 3);
+    for round in 1..=rounds {
         rewrite(dir.path(), n, &made, round);
         disk("written again");
     }
@@ -86,6 +87,22 @@ fn main() {
     Database::compact(dir.path(), &|| false, &|_| ()).unwrap();
     println!("compacted in {:.1} s", start.elapsed().as_secs_f64());
     disk("compacted");
+    // As `soundseek index` does it at the end of a run.
+    let mut most: f64 = 0.0;
+    for round in rounds + 1..=2 * rounds {
+        rewrite(dir.path(), n, &made, round);
+        let database = Database::open_existing(dir.path()).unwrap();
+        let bytes = database.size_on_disk().unwrap() as f64;
+        most = most.max(bytes / raw);
+        if bytes > 6.0 * raw {
+            let mut index = database.open_space(&config()).unwrap();
+            index.compact(&|| false, &|_| ()).unwrap();
+            drop(index);
+            database.renew(&|| false, &|_| ()).unwrap();
+        }
+    }
+    println!("at most {most:.2} times raw when it is written anew beyond six times");
+    disk("written again and anew");
 }
 
 fn vector(made: &[Vector], entry: usize, round: usize) -> Vector {

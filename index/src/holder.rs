@@ -10,10 +10,17 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
 const NAME: &str = "holder";
+
+/// How often a lock that is held is asked for again, and how long to wait each time: half a second
+/// in all. The lock belongs to the open file, which a child process shares from its fork to its
+/// exec, so a store that was just closed can look open for a moment.
+pub(crate) const LOCK_RETRIES: u32 = 50;
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A note is three short lines.
 const LONGEST_NOTE: u64 = 8 << 10;

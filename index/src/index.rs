@@ -4,26 +4,20 @@
 //! that fails changes nothing. `&mut self` to write and `&self` to search is hnsw_rs's rule that
 //! insertion and search must not overlap, checked by the compiler.
 
-use crate::codes::{Chunk, Code, ids_per_chunk, write_chunk};
+use crate::codes::Code;
 use crate::database::{Claim, Config, Space};
 use crate::error::{Error, Result};
 use crate::flat::Flat;
-use crate::graph::{Graph, NewPoint};
-use crate::preparation::{Base, Preparation, TOO_MANY_DEAD, Wanted, obtain};
+use crate::graph::Graph;
+use crate::preparation::Preparation;
+use crate::reading::read;
 use crate::roster::Roster;
-use crate::saved;
 use crate::space::{Ids, SpaceStore, State, shown};
 use crate::vector::Vector;
 
 /// Points that wait for the graph are moved into it with each write, at most this many beyond
 /// the write's own, so that no write takes much longer than the others.
 const CATCH_UP_PER_WRITE: usize = 64;
-
-/// Rows reserved ahead at opening, at most: the number comes from the disk.
-const MAX_RESERVED: usize = 1 << 18;
-
-/// How often an entry is read that another process is replacing.
-const READ_AGAIN: usize = 4;
 
 /// What is stored under a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +103,7 @@ impl Index {
     }
 
     /// Makes sure that this index may be written to.
-    fn own(&mut self) -> Result<()> {
+    pub(crate) fn own(&mut self) -> Result<()> {
         if self.follows {
             self.space.is_here()?;
             self.refresh()?;
@@ -274,94 +268,6 @@ impl Index {
         Ok(true)
     }
 
-    /// Has the graph loaded, or built if none is saved, by a thread in the background, if there are
-    /// at least `exact_below` vectors and it is not here already. Searches stay exact until then.
-    pub fn prepare_graph(&mut self) {
-        if matches!(self.graph, GraphState::Absent) && self.graph_pays() {
-            self.tail.clear();
-            let preparation = Preparation::start(self.space.clone(), self.wanted());
-            self.graph = GraphState::Preparing(preparation);
-        }
-    }
-
-    /// Loads or builds the graph, whatever the number of vectors, and saves it; returns when that
-    /// is done. `cancel` is asked, and `progress` told, every tenth of a second or so. A vector that
-    /// is damaged in the store is left out; [`Index::assert_valid`] names it.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`], [`Error::Storage`]; the index then has no graph, and searches are exact.
-    pub fn build_graph(
-        &mut self,
-        cancel: &dyn Fn() -> bool,
-        progress: &dyn Fn(Progress),
-    ) -> Result<()> {
-        self.own()?;
-        self.adopt();
-        self.tail.clear();
-        let base = match std::mem::replace(&mut self.graph, GraphState::Absent) {
-            GraphState::Ready(graph) => Base::Held(graph),
-            // A thread that is at it is stopped: here the caller waits, and more cores may work.
-            GraphState::Preparing(_) | GraphState::Absent => Base::Saved,
-        };
-        if self.flat.len() > 0 {
-            let graph = obtain(&self.space, &self.wanted(), base, cancel, progress)?;
-            self.graph = GraphState::Ready(graph);
-        }
-        Ok(())
-    }
-
-    /// Whether there are so many vectors that searches are faster through the graph. An index that
-    /// [follows](Index::follows) has none: the graph is the other process's to keep.
-    pub fn graph_pays(&self) -> bool {
-        !self.follows && self.flat.len() >= self.config.exact_below.max(1)
-    }
-
-    /// Whether searches go through the graph by now.
-    pub fn graph_is_ready(&self) -> bool {
-        self.ready_graph().is_some()
-    }
-
-    /// Rebuilds the graph if more than a fifth of its nodes are vectors that are gone, and drops
-    /// what the store holds in copies for vectors that are gone, and writes the copies of codes that a
-    /// damage has cost. Searches give the same results
-    /// before and after, but for the graph's own approximation.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`] (the graph before is kept), [`Error::Storage`].
-    pub fn compact(
-        &mut self,
-        cancel: &dyn Fn() -> bool,
-        progress: &dyn Fn(Progress),
-    ) -> Result<()> {
-        self.own()?;
-        self.adopt();
-        if let GraphState::Ready(graph) = &self.graph
-            && graph.dead() * TOO_MANY_DEAD > graph.nodes()
-        {
-            if self.graph_pays() {
-                let graph = obtain(&self.space, &self.wanted(), Base::Nothing, cancel, progress)?;
-                self.graph = GraphState::Ready(graph);
-            } else {
-                saved::remove(&self.space)?;
-                self.graph = GraphState::Absent;
-            }
-            self.tail.clear();
-        }
-        let per_chunk = ids_per_chunk(self.space.dimension);
-        let live: std::collections::HashSet<u64> =
-            self.flat.ids().iter().map(|id| id / per_chunk).collect();
-        let held: std::collections::HashSet<u64> =
-            Chunk::numbers(&self.space)?.into_iter().collect();
-        for number in held.difference(&live) {
-            self.space.codes.remove(&number.to_be_bytes())?;
-        }
-        let full = self.state.next_id / per_chunk;
-        for &number in live.difference(&held).filter(|&&number| number < full) {
-            self.write_chunk(number)?;
-        }
-        Ok(())
-    }
-
     pub(crate) fn check_dimension(&self, vector: &Vector) -> Result<()> {
         let (expected, received) = (self.config.dimension, vector.dimension());
         if expected == received {
@@ -370,203 +276,4 @@ impl Index {
             Err(Error::Dimension { expected, received })
         }
     }
-
-    /// The graph, if it can be searched now.
-    pub(crate) fn ready_graph(&self) -> Option<&Graph> {
-        match &self.graph {
-            GraphState::Absent => None,
-            GraphState::Preparing(preparation) => preparation.ready(),
-            GraphState::Ready(graph) => Some(graph),
-        }
-    }
-
-    fn wanted(&self) -> Wanted {
-        let slots = 0..self.flat.len();
-        let mut points: Vec<(u64, u64)> = slots
-            .map(|slot| (self.flat.id(slot), self.flat.fingerprint(slot)))
-            .collect();
-        // In the order of ids, whatever was removed before: the same space, the same graph.
-        points.sort_unstable();
-        Wanted {
-            m: self.config.m,
-            ef_construction: self.config.ef_construction,
-            points,
-        }
-    }
-
-    /// Takes over what a thread has finished.
-    fn adopt(&mut self) {
-        let finished =
-            matches!(&self.graph, GraphState::Preparing(preparation) if preparation.finished());
-        if !finished {
-            return;
-        }
-        let GraphState::Preparing(preparation) =
-            std::mem::replace(&mut self.graph, GraphState::Absent)
-        else {
-            return;
-        };
-        match preparation.take() {
-            Some(mut graph) => {
-                graph.retain(|id| self.flat.slot(id).is_some());
-                self.graph = GraphState::Ready(graph);
-            }
-            None => self.tail.clear(),
-        }
-    }
-
-    /// Moves up to `count` waiting points into the graph.
-    fn catch_up(&mut self, count: usize) -> Result<()> {
-        self.adopt();
-        let GraphState::Ready(graph) = &mut self.graph else {
-            return Ok(());
-        };
-        let rest = self.tail.split_off(count.min(self.tail.len()));
-        let mut points = Vec::new();
-        for id in std::mem::replace(&mut self.tail, rest) {
-            let Some(slot) = self.flat.slot(id) else {
-                continue;
-            };
-            if let Some(vector) = self.space.find_vector(id)? {
-                points.push(NewPoint {
-                    id,
-                    fingerprint: self.flat.fingerprint(slot),
-                    vector,
-                });
-            }
-        }
-        graph.insert(points);
-        Ok(())
-    }
-
-    fn forget(&mut self, ids: Option<Ids>) {
-        for id in ids.into_iter().flat_map(Ids::range) {
-            if let (GraphState::Ready(graph), Some(slot)) = (&mut self.graph, self.flat.slot(id)) {
-                graph.remove(id, self.flat.fingerprint(slot));
-            }
-            self.flat.remove(id);
-        }
-        if ids.is_some() && !self.tail.is_empty() {
-            let flat = &self.flat;
-            self.tail.retain(|&id| flat.slot(id).is_some());
-        }
-    }
-
-    /// Writes the chunks that these new ids have filled up.
-    fn write_full_chunks(&self, ids: Ids) -> Result<()> {
-        let per_chunk = ids_per_chunk(self.space.dimension);
-        for number in ids.first / per_chunk..ids.range().end / per_chunk {
-            self.write_chunk(number)?;
-        }
-        Ok(())
-    }
-
-    fn write_chunk(&self, number: u64) -> Result<()> {
-        let per_chunk = ids_per_chunk(self.space.dimension);
-        let range = number * per_chunk..(number + 1) * per_chunk;
-        let codes = range.map(|id| self.flat.slot(id).map(|slot| self.flat.code(slot)));
-        write_chunk(&self.space, number, codes)
-    }
-}
-
-/// Reads the space into memory: the entries, and the codes from their chunks, or where no chunk
-/// has them from the vectors. Where another process may be writing, an entry that is replaced
-/// meanwhile is left out.
-fn read(space: &SpaceStore, follows: bool) -> Result<(Roster, Flat, State)> {
-    let state = space.state()?;
-    let mut roster = Roster::default();
-    for item in space.entries() {
-        let (key, ids, _) = item?;
-        if ids.range().end > state.next_id && !follows {
-            return Err(space.corrupt(format!("entry {} has ids never given out", shown(&key))));
-        }
-        roster.set(&key, ids);
-    }
-    let mut by_id: Vec<(Ids, u32)> = roster.iter().map(|(number, m)| (m.ids, number)).collect();
-    by_id.sort_unstable_by_key(|(ids, _)| (ids.first, ids.count));
-    let shared = by_id
-        .windows(2)
-        .any(|pair| pair[0].0.range().end > pair[1].0.first);
-    let vectors: u64 = by_id.iter().map(|(ids, _)| u64::from(ids.count)).sum();
-    let counted = (roster.len() as u64, vectors);
-    if shared || (counted != (state.entries, state.vectors) && !follows) {
-        let what = format!(
-            "it counts {} entries and {} vectors, and has {} and {}",
-            state.entries, state.vectors, counted.0, counted.1
-        );
-        return Err(space.corrupt(what));
-    }
-
-    let mut flat = Flat::new(space.dimension);
-    flat.reserve(usize::try_from(vectors).unwrap_or(0).min(MAX_RESERVED));
-    let per_chunk = ids_per_chunk(space.dimension);
-    let mut chunks = Chunk::all(space).peekable();
-    let mut current: Option<(u64, Chunk)> = None;
-    let mut replaced: Vec<(Ids, u32)> = Vec::new();
-    'entries: for (ids, owner) in by_id {
-        for id in ids.range() {
-            let (number, position) = (id / per_chunk, (id % per_chunk) as usize);
-            while current.as_ref().is_none_or(|(at, _)| *at < number) {
-                let Some(next) = chunks.next() else { break };
-                current = Some(next?);
-            }
-            let chunk = current.as_ref().filter(|(at, _)| *at == number);
-            match chunk.and_then(|(_, chunk)| chunk.get(position)) {
-                Some((scale, fingerprint, codes)) => {
-                    flat.push((id, owner), (scale, fingerprint), codes);
-                }
-                None => {
-                    let key = roster.member(owner).map_or(&[][..], |member| &member.key);
-                    let code = match space.find_vector(id)? {
-                        None if follows => {
-                            replaced.push((ids, owner));
-                            continue 'entries;
-                        }
-                        Some(vector) => Code::new(&vector),
-                        None => Code::new(space.vector(key, id)?.as_slice()),
-                    };
-                    let Code {
-                        scale,
-                        fingerprint,
-                        codes,
-                    } = code;
-                    flat.push((id, owner), (scale, fingerprint), codes.into_iter());
-                }
-            }
-        }
-    }
-    for (ids, owner) in replaced {
-        for id in ids.range() {
-            flat.remove(id);
-        }
-        let Some(key) = roster.member(owner).map(|member| member.key.clone()) else {
-            continue;
-        };
-        match read_again(space, &key)? {
-            None => roster.remove(&key),
-            Some((ids, codes)) => {
-                roster.set(&key, ids);
-                for (id, code) in ids.range().zip(codes) {
-                    let (scale, fingerprint) = (code.scale, code.fingerprint);
-                    flat.push((id, owner), (scale, fingerprint), code.codes.into_iter());
-                }
-            }
-        }
-    }
-    Ok((roster, flat, state))
-}
-
-/// An entry that was replaced while it was read, as it is now; `None` if it is gone, or never at rest.
-fn read_again(space: &SpaceStore, key: &[u8]) -> Result<Option<(Ids, Vec<Code>)>> {
-    for _ in 0..READ_AGAIN {
-        let Some(ids) = space.ids_now(key)? else {
-            return Ok(None);
-        };
-        let code = |id| Ok(space.find_vector(id)?.map(|vector| Code::new(&vector)));
-        let codes: Option<Vec<Code>> = ids.range().map(code).collect::<Result<_>>()?;
-        if let Some(codes) = codes {
-            return Ok(Some((ids, codes)));
-        }
-    }
-    Ok(None)
 }

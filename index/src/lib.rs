@@ -36,17 +36,20 @@
 
 mod acknowledged;
 mod codes;
+mod copies;
 mod database;
 mod error;
 mod flat;
 mod folder;
 mod frame;
 mod graph;
+mod held;
 mod holder;
 mod index;
 mod kernels;
 mod local;
 mod preparation;
+mod reading;
 mod records;
 #[cfg(unix)]
 mod remote;

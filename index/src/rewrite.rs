@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
+use crate::held::{check_acknowledged, is_closed, open_sealed, storing};
 use crate::index::Progress;
 use crate::local::{Change, Local, Storing, Tree, commit};
 use crate::seal;
-use crate::store::{check_acknowledged, is_closed, open_sealed, storing};
 
 /// Counts up when a store written before can no longer be read. Format 1 had bare records, its files
 /// in the folder itself, and no seal.

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
 use crate::frame;
-use crate::holder::{Lock, note};
+use crate::held::storing;
+use crate::holder::{LOCK_PAUSE, LOCK_RETRIES, Lock, note};
 use crate::local::{Local, Storing};
 use crate::rewrite::{ABOUT, Filling, write_anew};
 use crate::seal;
 use crate::space::Recovered;
-use crate::store::{LOCK_PAUSE, LOCK_RETRIES, storing};
 
 /// What [`Database::repair`](crate::Database::repair) found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,8 +21,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::held::Held;
 use crate::local::commit;
-use crate::store::Held;
 use crate::wire::{self, Answer, HELLO, Request, SCAN_BYTES};
 
 /// Conversations at a time; a person has a few windows open, not dozens.

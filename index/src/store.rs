@@ -8,37 +8,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::acknowledged::{self, Noted};
 use crate::error::{Error, Result};
 use crate::folder::{self, Found};
-use crate::holder::{Holder, Lock, note};
+use crate::held::{Held, open_sealed};
+use crate::holder::{Holder, LOCK_PAUSE, LOCK_RETRIES, Lock, note};
 use crate::index::Progress;
-use crate::local::{Local, Storing, Tree};
 use crate::records::Records;
 #[cfg(unix)]
 use crate::remote::{Remote, Silence};
-use crate::rewrite::{self, ABOUT};
-use crate::seal::{self, Seal};
+use crate::rewrite;
 #[cfg(unix)]
 use crate::serve::Server;
 #[cfg(not(unix))]
 use crate::unserved::{Remote, Server, Silence};
 use crate::wire::{Answer, Request};
 
-/// How often a lock that is held is asked for again, and how long to wait each time: half a second
-/// in all. The lock belongs to the open file, which a child process shares from its fork to its
-/// exec, so a store that was just closed can look open for a moment.
-pub(crate) const LOCK_RETRIES: u32 = 50;
-pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(10);
-
 /// How many holders may go away, one after another, before a question is given up.
 const MOST_HOLDERS: u32 = 5;
-
-/// In the tree [`ABOUT`]: the number of the last flush.
-const FLUSHED_KEY: &[u8] = b"flushed";
 
 /// One open folder.
 #[derive(Clone)]
@@ -65,25 +53,6 @@ pub(crate) enum Link {
 pub(crate) struct Here {
     _server: Option<Server>,
     pub(crate) held: Arc<Held>,
-}
-
-/// What is open, and what others have done to it.
-pub(crate) struct Held {
-    trees: Mutex<Vec<(String, Tree)>>,
-    pub(crate) local: Local,
-    changes: AtomicU64,
-    changes_by_others: AtomicU64,
-    /// The number of the last flush, and of the changes before it.
-    flushed: Mutex<(u64, u64)>,
-    closing: Closing,
-}
-
-/// Seals the store and lets go of it, once all that had it open is gone.
-struct Closing {
-    store: PathBuf,
-    /// Whether another store has been put in its place. Held for reading by all that write.
-    replaced: RwLock<bool>,
-    lock: Mutex<Option<Lock>>,
 }
 
 impl Store {
@@ -164,7 +133,7 @@ impl Store {
 
     /// A number that differs when others have written since.
     pub(crate) fn changes_by_others(&self) -> Result<u64> {
-        let here = |held: &Held| Ok(held.changes_by_others.load(Ordering::Acquire));
+        let here = |held: &Held| Ok(held.changes_by_others());
         let changes = self.home.either(&here, &|| Request::Changes, &number)?;
         Ok((self.home.links.load(Ordering::Acquire) << 48) | changes)
     }
@@ -256,23 +225,11 @@ impl Link {
         let store = rewrite::prepare(dir)?;
         let local = open_sealed(dir, &store)?;
         rewrite::check_format(dir, &local)?;
-        let flushes = check_acknowledged(dir, &store, &local)?;
-        let held = Arc::new(Held {
-            trees: Mutex::default(),
-            local,
-            changes: AtomicU64::new(0),
-            changes_by_others: AtomicU64::new(0),
-            flushed: Mutex::new((flushes, 0)),
-            closing: Closing {
-                store,
-                replaced: RwLock::new(false),
-                lock: Mutex::default(),
-            },
-        });
+        let held = Arc::new(Held::new(dir, store, local)?);
         // Whoever cannot listen can still work; others are told that the store is open then.
         let server = Server::start(dir, &held).ok();
         lock.announce(server.as_ref().map(Server::socket));
-        held.closing.keep(lock);
+        held.keep(lock);
         let here = Here {
             _server: server,
             held,
@@ -288,48 +245,6 @@ fn exists(dir: &Path) -> Result<bool> {
         source,
     })?;
     Ok(found != Found::Nothing)
-}
-
-/// Opens the files of a store in `dir`, after a look at each byte if it is sealed. It is not from then
-/// on: sled writes when it opens, too.
-pub(crate) fn open_sealed(dir: &Path, store: &Path) -> Result<Local> {
-    let failed = |source| Error::Storage {
-        path: dir.to_path_buf(),
-        source,
-    };
-    let damaged = |what| Error::Corrupt {
-        path: dir.to_path_buf(),
-        what,
-    };
-    if let Seal::Damaged(what) = seal::check(store).map_err(failed)? {
-        return Err(damaged(what));
-    }
-    if !store.join(folder::LOG).is_file() {
-        return Err(damaged(format!("its file {} is gone", folder::LOG)));
-    }
-    seal::break_open(store).map_err(failed)?;
-    seal::tidy(store).map_err(failed)?;
-    Local::open(store, dir)
-}
-
-/// Refuses a store that does not have all that was acknowledged. Gives the number of its last flush.
-pub(crate) fn check_acknowledged(dir: &Path, store: &Path, local: &Local) -> Result<u64> {
-    let failed = |source| Error::Storage {
-        path: dir.to_path_buf(),
-        source,
-    };
-    let damaged = |what: &str| Error::Corrupt {
-        path: dir.to_path_buf(),
-        what: what.to_owned(),
-    };
-    let known = local.tree(ABOUT, Storing::Framed)?.get(FLUSHED_KEY)?;
-    let known = known.and_then(|known| known.as_ref().try_into().ok());
-    let known = known.map_or(0, u64::from_le_bytes);
-    match acknowledged::read(store).map_err(failed)? {
-        Noted::Damaged => Err(damaged("its count of flushes is not what was written")),
-        Noted::Flush(noted) if noted > known => Err(damaged("what was written to it last is gone")),
-        Noted::Nothing | Noted::Flush(_) => Ok(known),
-    }
 }
 
 impl Home {
@@ -408,139 +323,4 @@ impl Home {
         }
         Ok(())
     }
-}
-
-impl Held {
-    /// The tree of this name, made if absent.
-    pub(crate) fn tree(&self, name: &str) -> Result<Tree> {
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, tree)) = trees.iter().find(|(known, _)| known == name) {
-            return Ok(tree.clone());
-        }
-        let tree = self.local.tree(name, storing(name))?;
-        trees.push((name.to_owned(), tree.clone()));
-        Ok(tree)
-    }
-
-    pub(crate) fn tree_if_there(&self, name: &str) -> Result<Option<Tree>> {
-        let there = self.local.has_tree(name);
-        there.then(|| self.tree(name)).transpose()
-    }
-
-    /// Returns when everything written so far is on the disk, and known to be.
-    fn flush(&self) -> Result<()> {
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, seen) = *flushed;
-        let changes = self.changes();
-        if changes != seen {
-            let about = self.local.tree(ABOUT, Storing::Framed)?;
-            about.put(FLUSHED_KEY, Some(&(last + 1).to_le_bytes()))?;
-        }
-        self.local.flush()?;
-        if changes != seen {
-            let noted = acknowledged::note(&self.closing.store, last + 1);
-            noted.map_err(|source| self.local.refused(source))?;
-            *flushed = (last + 1, changes);
-        }
-        Ok(())
-    }
-
-    /// Does something that writes, and counts it; not any more once the store has another in its place.
-    pub(crate) fn writing<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let replaced = self.closing.replaced.read();
-        let replaced = replaced.unwrap_or_else(PoisonError::into_inner);
-        if *replaced {
-            let what = "it was written anew just now, and has to be opened again";
-            return Err(self.local.refused(std::io::Error::other(what)));
-        }
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        work()
-    }
-
-    /// [`Held::writing`] for another process.
-    pub(crate) fn writing_for_others<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.writing(|| {
-            self.changes_by_others.fetch_add(1, Ordering::AcqRel);
-            work()
-        })
-    }
-
-    /// Whether another store has been put in the place of this one.
-    pub(crate) fn is_replaced(&self) -> bool {
-        let replaced = self.closing.replaced.read();
-        *replaced.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a store written anew and, if nothing was written to this one meanwhile, put in its place.
-    /// Gives its folder if it was.
-    fn replace(
-        &self,
-        write: impl FnOnce(&Local) -> Result<u64>,
-        put_in_place: impl FnOnce(u64) -> Result<PathBuf>,
-    ) -> Result<Option<PathBuf>> {
-        let gate = || self.closing.replaced.write();
-        let before = {
-            // Nobody is writing at this moment.
-            let _gate = gate().unwrap_or_else(PoisonError::into_inner);
-            self.changes()
-        };
-        let number = write(&self.local)?;
-        let mut replaced = gate().unwrap_or_else(PoisonError::into_inner);
-        if *replaced || self.changes() != before {
-            return Ok(None);
-        }
-        let store = put_in_place(number)?;
-        *replaced = true;
-        Ok(Some(store))
-    }
-
-    pub(crate) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-}
-
-/// Copies that carry digests of their own are stored as they are.
-pub(crate) fn storing(name: &str) -> Storing {
-    let copy = name.starts_with("space.") && (name.ends_with(".codes") || name.ends_with(".graph"));
-    if copy {
-        Storing::Plain
-    } else {
-        Storing::Framed
-    }
-}
-
-impl Closing {
-    fn keep(&self, lock: Lock) {
-        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let is_closed = is_closed(&self.store);
-        let replaced = self.replaced.get_mut();
-        if *replaced.unwrap_or_else(PoisonError::into_inner) {
-            if let Some(dir) = self.store.parent() {
-                // What is left of it is swept when the folder is opened next.
-                let _ = folder::sweep(dir);
-            }
-        } else if is_closed {
-            // Without a seal the next opening looks less closely, and that is all.
-            let _ = seal::put(&self.store);
-        }
-    }
-}
-
-/// Waits until sled's threads have let go of a store.
-pub(crate) fn is_closed(store: &Path) -> bool {
-    let Ok(log) = std::fs::File::open(store.join(folder::LOG)) else {
-        return false;
-    };
-    (0..LOCK_RETRIES).any(|_| {
-        let closed = log.try_lock().is_ok();
-        if !closed {
-            std::thread::sleep(LOCK_PAUSE);
-        }
-        closed
-    })
 }

@@ -106,7 +106,7 @@ fn try_every_call(task: &str, start: &Path, check: &dyn Fn(&Path, &str)) {
     let mut refused = 0;
     for (errno, lasts) in KINDS {
         // Threads write in turns that differ from run to run, so that a few may come later.
-        for at in (1..=calls).step_by(faulty_disk::every(3)) {
+        for at in (1..=calls).step_by(faulty_disk::every(5)) {
             let fault = Fault { at, errno, lasts };
             let dir = copy();
             let run = work(task, dir.path(), Some(fault));
