@@ -156,8 +156,10 @@ fn following_changes_opens_no_connection() {
 fn a_session_in_the_terminal_opens_no_connection() {
     let studio = Studio::new();
     studio.put("siren", "siren.wav");
-    studio.index();
     let library = studio.library_dir();
+    let mut index = command(&library);
+    let indexed = index.arg("index").arg(studio.sounds()).output();
+    assert!(indexed.expect("the binary runs").status.success());
     let status = without_network(|| {
         let mut terminal = Terminal::builder()
             .size(100, 30)
