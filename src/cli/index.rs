@@ -89,15 +89,20 @@ pub fn refresh(
     progress.finish();
     drop(index);
     if !report.interrupted {
-        tighten(common, library, &control)?;
+        tighten(common, library, &report, &control)?;
     }
     Ok(report)
 }
 
-/// Writes a library anew that holds much that is not used. Whoever searches it meanwhile may go on;
-/// nothing can be written through it afterwards.
-fn tighten(common: &Common, library: &Library, control: &Control) -> Result<()> {
-    if !library.is_loose()? {
+/// So many files are worth writing a library anew at once: sled goes through all that was written when
+/// it is opened next, which took four times as long as opening one that was written anew (40,000 sounds,
+/// `index/benches/soak.rs`).
+const MANY: usize = 20_000;
+
+/// Writes a library anew that holds much that is not used, or to which much was written. Whoever
+/// searches it meanwhile may go on; nothing can be written through it afterwards.
+fn tighten(common: &Common, library: &Library, report: &Report, control: &Control) -> Result<()> {
+    if report.embedded + report.recognised < MANY && !library.is_loose()? {
         return Ok(());
     }
     let before = HumanBytes(library.size_on_disk()?);
