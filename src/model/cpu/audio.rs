@@ -13,10 +13,11 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::super::audio::{TORCH_NORM_EPS, batch_norm_affine, bicubic_taps};
 use super::super::{AudioConfig, ClapConfig, Precision};
+use super::affine::{Affine, Norm, affine};
 use super::block::{Block, Workspace};
 use super::fusion::Fusion;
 use super::kernels::{Activation, Kernels};
-use super::linear::{Affine, Linear, Norm, affine};
+use super::linear::Linear;
 use super::matrix::Matrix;
 use super::projection::Projection;
 use super::shelf::Shelf;

@@ -10,9 +10,10 @@ use candle_nn::VarBuilder;
 
 use super::super::audio::{offset_index, shift_mask};
 use super::super::{AudioConfig, Precision};
+use super::affine::{Affine, Norm, activation, affine};
 use super::attention::{Attention, FAR_BELOW, score_stride};
 use super::kernels::{Activation, Kernels, Narrowed};
-use super::linear::{Affine, Linear, Norm, activation, affine};
+use super::linear::Linear;
 use super::matrix::Matrix;
 use super::shelf::Shelf;
 

@@ -5,9 +5,10 @@ use candle_nn::VarBuilder;
 
 use super::super::audio::batch_norm_affine;
 use super::super::{AudioConfig, Precision};
+use super::affine::Affine;
 use super::audio::{Visit, average};
 use super::kernels::{Activation, Function, Kernels, Narrowed};
-use super::linear::{Affine, Linear};
+use super::linear::Linear;
 use super::matrix::Matrix;
 use super::shelf::Shelf;
 

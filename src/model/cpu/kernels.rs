@@ -10,18 +10,19 @@
     reason = "vectors are loaded through pointers, and features are checked at run time"
 )]
 
+mod narrowed;
 mod product;
 mod rows;
+mod sets;
 
-use std::sync::LazyLock;
-
-use super::linear::Norm;
+use super::affine::Norm;
 use super::matrix::{Columns, Matrix};
-use super::simd::Simd;
+pub(super) use narrowed::Narrowed;
 pub(super) use product::{Activation, panels};
-use product::{Bytes, Levels, Product, Singles, Target, product};
+use product::{Levels, Product, Target};
 pub(super) use rows::Function;
 use rows::{Narrow, Normalise, Softmax};
+use sets::AVAILABLE;
 
 /// Weights beyond this many bytes in a row could leave 32 bits: 255 · 127 · 65,536 < 2³¹.
 pub(super) const DEEPEST_BYTES: usize = 65_536;
@@ -105,14 +106,6 @@ impl Words<'_> {
     }
 }
 
-/// Rows in a smaller number format, and room for the next ones.
-#[derive(Default)]
-pub(super) struct Narrowed {
-    words: Vec<u32>,
-    step: Vec<f32>,
-    zero: Vec<u32>,
-}
-
 /// A float's nearest bfloat16, ties to even, as its bits. What is no number stays none.
 #[inline(always)]
 pub(super) fn bfloat16(x: f32) -> u16 {
@@ -121,207 +114,6 @@ pub(super) fn bfloat16(x: f32) -> u16 {
     // Rounding up could carry out of the bits that say "none"; this one is left of all of them.
     let none = u32::from(x.is_nan()) << 6;
     ((if x.is_nan() { bits >> 16 } else { rounded }) | none) as u16
-}
-
-/// The loops of one instruction set, each function compiled with its features.
-macro_rules! compiled {
-    ($module:ident, $proof:expr, $set:ty $(, #[$features:meta])?) => {
-        mod $module {
-            use super::*;
-            pub(super) const LANES: usize = <$set as Simd>::LANES;
-            pub(super) const WIDEST_PANEL: usize = <$set as Simd>::WIDEST_PANEL;
-            $(#[$features])?
-            pub(super) unsafe fn singles(p: &Product) {
-                // SAFETY: the caller's promise, here and below.
-                unsafe { product::<_, Singles>($proof, p) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn normalise(n: &Normalise) {
-                unsafe { rows::normalise($proof, n) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn softmax(w: &Softmax) {
-                unsafe { rows::softmax($proof, w) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn apply(function: Function, x: *mut f32, length: usize) {
-                unsafe { rows::apply($proof, function, x, length) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn halve(n: &Narrow) {
-                unsafe { rows::halve(n) }
-            }
-            $(#[$features])?
-            pub(super) unsafe fn quantise(n: &Narrow) {
-                unsafe { rows::quantise($proof, n) }
-            }
-        }
-    };
-}
-
-/// The table of a compiled instruction set.
-macro_rules! table {
-    ($module:ident, $name:literal, $halves:expr, $bytes:expr) => {
-        Kernels {
-            name: $name,
-            lanes: $module::LANES,
-            singles: Multiply {
-                lanes: $module::LANES,
-                widest_panel: $module::WIDEST_PANEL,
-                levelled: false,
-                one_step: false,
-                run: $module::singles,
-            },
-            halves: $halves,
-            bytes: $bytes,
-            normalise: $module::normalise,
-            softmax: $module::softmax,
-            apply: $module::apply,
-            halve: $module::halve,
-            quantise: $module::quantise,
-        }
-    };
-}
-
-use super::simd::portable::Portable;
-compiled!(portable, Portable, Portable);
-
-unsafe fn portable_bytes(p: &Product) {
-    // SAFETY: the caller's promise.
-    unsafe { product::<_, Bytes>(Portable, p) }
-}
-
-const PORTABLE_BYTES: Multiply = Multiply {
-    lanes: portable::LANES,
-    widest_panel: portable::WIDEST_PANEL,
-    levelled: true,
-    one_step: false,
-    run: portable_bytes,
-};
-
-#[cfg(target_arch = "aarch64")]
-use super::simd::neon::Neon;
-#[cfg(target_arch = "aarch64")]
-compiled!(neon, Neon, Neon);
-
-#[cfg(target_arch = "aarch64")]
-unsafe fn neon_bytes(p: &Product) {
-    // SAFETY: the caller's promise.
-    unsafe { product::<_, Bytes>(Neon, p) }
-}
-
-#[cfg(target_arch = "x86_64")]
-use super::simd::x86::{Avx2, Avx512};
-#[cfg(target_arch = "x86_64")]
-compiled!(
-    avx2,
-    Avx2::new(),
-    Avx2,
-    #[target_feature(enable = "avx2,fma")]
-);
-#[cfg(target_arch = "x86_64")]
-compiled!(
-    avx512,
-    Avx512::new(),
-    Avx512,
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-);
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2_bytes(p: &Product) {
-    // SAFETY: the caller's promise.
-    unsafe { product::<_, Bytes>(Avx2::new(), p) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512vnni")]
-unsafe fn avx512_bytes(p: &Product) {
-    // SAFETY: the caller's promise.
-    unsafe { product::<_, Bytes>(Avx512::new(), p) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")]
-unsafe fn avx512_halves(p: &Product) {
-    // SAFETY: the caller's promise.
-    unsafe { product::<_, product::Halves>(Avx512::new(), p) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")]
-unsafe fn avx512_halve(n: &Narrow) {
-    // SAFETY: the caller's promise.
-    unsafe { rows::halve_with(n, |from, to, count| Avx512::new().halve(from, to, count)) }
-}
-
-static AVAILABLE: LazyLock<Vec<Kernels>> = LazyLock::new(available);
-
-#[cfg(target_arch = "x86_64")]
-fn available() -> Vec<Kernels> {
-    let mut all = Vec::new();
-    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
-        return vec![table!(portable, "portable", None, PORTABLE_BYTES)];
-    }
-    let bytes = Multiply {
-        lanes: avx2::LANES,
-        widest_panel: avx2::WIDEST_PANEL,
-        levelled: true,
-        one_step: false,
-        run: avx2_bytes,
-    };
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-    {
-        let halves = is_x86_feature_detected!("avx512bf16").then_some(Multiply {
-            lanes: avx512::LANES,
-            widest_panel: avx512::WIDEST_PANEL,
-            levelled: false,
-            one_step: false,
-            run: avx512_halves,
-        });
-        let bytes = if is_x86_feature_detected!("avx512vnni") {
-            Multiply {
-                lanes: avx512::LANES,
-                widest_panel: avx512::WIDEST_PANEL,
-                levelled: true,
-                one_step: true,
-                run: avx512_bytes,
-            }
-        } else {
-            bytes
-        };
-        let mut table = table!(avx512, "AVX-512", halves, bytes);
-        if halves.is_some() {
-            table.halve = avx512_halve;
-        }
-        all.push(table);
-    }
-    all.push(table!(avx2, "AVX2", None, bytes));
-    all.push(table!(portable, "portable", None, PORTABLE_BYTES));
-    all
-}
-
-#[cfg(target_arch = "aarch64")]
-fn available() -> Vec<Kernels> {
-    let bytes = Multiply {
-        lanes: neon::LANES,
-        widest_panel: neon::WIDEST_PANEL,
-        levelled: true,
-        one_step: false,
-        run: neon_bytes,
-    };
-    vec![
-        table!(neon, "NEON", None, bytes),
-        table!(portable, "portable", None, PORTABLE_BYTES),
-    ]
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn available() -> Vec<Kernels> {
-    vec![table!(portable, "portable", None, PORTABLE_BYTES)]
 }
 
 impl Kernels {
@@ -531,52 +323,5 @@ impl Kernels {
     pub fn apply(&self, function: Function, x: &mut [f32]) {
         // SAFETY: a slice; `self` has only what this processor can run.
         unsafe { (self.apply)(function, x.as_mut_ptr(), x.len()) }
-    }
-}
-
-impl Narrowed {
-    /// The rows of a matrix as bfloat16, two a word.
-    pub fn halves(&mut self, kernels: &Kernels, from: &Matrix) -> Words<'_> {
-        self.narrow(kernels.halve, from, from.width().div_ceil(2));
-        Words {
-            rows: from.rows(),
-            words: &self.words,
-            stride: from.width().div_ceil(2),
-            levels: None,
-        }
-    }
-
-    /// The rows of a matrix as bytes, four a word, each row with levels of its own.
-    pub fn bytes(&mut self, kernels: &Kernels, from: &Matrix) -> Words<'_> {
-        self.narrow(kernels.quantise, from, from.width().div_ceil(4));
-        Words {
-            rows: from.rows(),
-            words: &self.words,
-            stride: from.width().div_ceil(4),
-            levels: Some((&self.step, &self.zero)),
-        }
-    }
-
-    fn narrow(&mut self, with: unsafe fn(&Narrow), from: &Matrix, depth: usize) {
-        let rows = from.rows();
-        if self.words.len() < rows * depth {
-            self.words.resize(rows * depth, 0);
-        }
-        if self.step.len() < rows {
-            self.step.resize(rows, 0.0);
-            self.zero.resize(rows, 0);
-        }
-        let narrow = Narrow {
-            rows,
-            width: from.width(),
-            from: from.numbers().as_ptr(),
-            from_stride: from.stride(),
-            to: self.words.as_mut_ptr(),
-            depth,
-            step: self.step.as_mut_ptr(),
-            zero: self.zero.as_mut_ptr(),
-        };
-        // SAFETY: there is room for all rows; the function is of a table of this processor's.
-        unsafe { with(&narrow) }
     }
 }

@@ -2,23 +2,20 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use memmap2::Mmap;
 
 use super::super::Precision;
+use super::affine::Affine;
 use super::kernels::{
-    Activation, DEEPEST_BYTES, Into, Kernels, Multiply, Narrowed, Packed, Words, bfloat16, panels,
+    Activation, DEEPEST_BYTES, Into, Kernels, Multiply, Narrowed, Packed, Words, panels,
 };
 use super::matrix::{Columns, Matrix};
+use super::packing::{on_all_cores, pack_bytes, pack_halves, pack_singles};
 
 /// Bytes that parts of a written layer start at multiples of: a line of the cache.
 pub(super) const ALIGNMENT: usize = 64;
-
-/// A layer of so many words or more is packed by several threads.
-const MANY_WORDS: usize = 1 << 17;
 
 /// `y = x Wᵀ + b`, and an activation.
 #[derive(Clone)]
@@ -87,78 +84,6 @@ impl Store {
             Store::Own(words) => words.words(),
             Store::Mapped(map, bytes) => bytemuck::cast_slice(&map[bytes.clone()]),
         }
-    }
-}
-
-/// Weights (outputs, inputs) and bias as plain numbers, on their way from a checkpoint into a
-/// [`Linear`]; what can be computed beforehand is folded in here.
-pub(super) struct Affine {
-    pub weight: Vec<f32>,
-    pub bias: Vec<f32>,
-}
-
-impl Affine {
-    /// From tensors on the processor; without a bias it is 0.
-    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Affine> {
-        let weight = weight.flatten_from(1)?;
-        let outputs = weight.dim(0)?;
-        Ok(Affine {
-            weight: weight.flatten_all()?.to_vec1()?,
-            bias: match bias {
-                Some(bias) => bias.to_vec1()?,
-                None => vec![0.0; outputs],
-            },
-        })
-    }
-
-    fn inputs(&self) -> usize {
-        self.weight.len() / self.bias.len()
-    }
-
-    /// The layer that takes `x` where this one takes `x · factor + summand`.
-    pub fn after(mut self, factor: &[f32], summand: &[f32]) -> Affine {
-        let inputs = self.inputs();
-        for (row, bias) in self.weight.chunks_exact_mut(inputs).zip(&mut self.bias) {
-            let sum = row.iter().zip(summand);
-            *bias += sum.map(|(&w, &s)| f64::from(w) * f64::from(s)).sum::<f64>() as f32;
-            for (w, f) in row.iter_mut().zip(factor) {
-                *w *= f;
-            }
-        }
-        self
-    }
-
-    /// The layer whose results are this one's times `factor` plus `summand`, for each output.
-    pub fn before(mut self, factor: &[f32], summand: &[f32]) -> Affine {
-        let inputs = self.inputs();
-        for (i, row) in self.weight.chunks_exact_mut(inputs).enumerate() {
-            for w in row {
-                *w *= factor[i];
-            }
-            self.bias[i] = self.bias[i] * factor[i] + summand[i];
-        }
-        self
-    }
-
-    /// All results times one number.
-    pub fn scaled(mut self, by: f32) -> Affine {
-        for x in self.weight.iter_mut().chain(&mut self.bias) {
-            *x *= by;
-        }
-        self
-    }
-
-    /// The results of several layers with the same input, one behind the other.
-    pub fn stacked(parts: impl IntoIterator<Item = Affine>) -> Affine {
-        let mut all = Affine {
-            weight: Vec::new(),
-            bias: Vec::new(),
-        };
-        for part in parts {
-            all.weight.extend(part.weight);
-            all.bias.extend(part.bias);
-        }
-        all
     }
 }
 
@@ -412,103 +337,5 @@ impl Linear {
             levels,
         };
         kernels.multiply(self.with, x, &weights, self.activation, target);
-    }
-}
-
-/// Does `work` for each item, on all cores if there is much of it. Not on rayon's threads, which might
-/// begin something else meanwhile that waits for this.
-fn on_all_cores<T: Send>(items: Vec<T>, words: usize, work: impl Fn(T) + Sync) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if words < MANY_WORDS || cores == 1 {
-        return items.into_iter().for_each(work);
-    }
-    let left = Mutex::new(items.into_iter());
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(item) = next() {
-                    work(item);
-                }
-            });
-        }
-    });
-}
-
-fn pack_singles(rows: &[&[f32]], panel: &mut [u32], columns: usize) {
-    for (k, words) in panel.chunks_exact_mut(columns).enumerate() {
-        for (word, row) in words.iter_mut().zip(rows) {
-            *word = row[k].to_bits();
-        }
-    }
-}
-
-fn pack_halves(rows: &[&[f32]], panel: &mut [u32], columns: usize) {
-    for (k, words) in panel.chunks_exact_mut(columns).enumerate() {
-        for (word, row) in words.iter_mut().zip(rows) {
-            let half = |i: usize| row.get(i).map_or(0, |&w| u32::from(bfloat16(w)));
-            *word = half(2 * k) | half(2 * k + 1) << 16;
-        }
-    }
-}
-
-fn pack_bytes(rows: &[&[f32]], panel: &mut [u32], steps: &mut [f32], sums: &mut [u32]) {
-    let columns = steps.len();
-    let mut bytes = Vec::new();
-    for (column, row) in rows.iter().enumerate() {
-        let step = byte_step(row);
-        steps[column] = step;
-        bytes.clear();
-        bytes.extend(row.iter().map(|&w| to_byte(w, step)));
-        sums[column] = bytes.iter().map(|&byte| i32::from(byte)).sum::<i32>() as u32;
-        bytes.resize(row.len().next_multiple_of(4), 0);
-        for (words, four) in panel.chunks_exact_mut(columns).zip(bytes.chunks_exact(4)) {
-            words[column] = u32::from_le_bytes([0, 1, 2, 3].map(|i| four[i] as u8));
-        }
-    }
-}
-
-/// The step that takes a row's greatest weight to 127.
-fn byte_step(row: &[f32]) -> f32 {
-    // The bits of floats without a sign are in the order of the floats.
-    let greatest = row.iter().fold(0, |most, w| w.abs().to_bits().max(most));
-    (f32::from_bits(greatest) / 127.0).max(f32::MIN_POSITIVE)
-}
-
-/// The nearest number of steps, ties to even, from -127 to 127.
-fn to_byte(weight: f32, step: f32) -> i8 {
-    // Floats of this size are integers, whose last bits are those of the sum.
-    const INTEGERS: f32 = 12_582_912.0;
-    (weight / step + INTEGERS).to_bits() as i8
-}
-
-/// Factor and summand of a layer normalisation.
-pub(super) struct Norm {
-    pub factor: Vec<f32>,
-    pub summand: Vec<f32>,
-}
-
-impl Norm {
-    pub fn load(vb: &VarBuilder, width: usize) -> Result<Norm> {
-        Ok(Norm {
-            factor: vb.get(width, "weight")?.to_vec1()?,
-            summand: vb.get(width, "bias")?.to_vec1()?,
-        })
-    }
-}
-
-/// Reads a linear layer.
-pub(super) fn affine(vb: &VarBuilder, from: usize, to: usize, bias: bool) -> Result<Affine> {
-    let weight = vb.get((to, from), "weight")?;
-    let bias = bias.then(|| vb.get(to, "bias")).transpose()?;
-    Affine::new(&weight, bias.as_ref())
-}
-
-/// The activation that a configuration names; `config.rs` refuses any other.
-pub(super) fn activation(name: &str) -> Activation {
-    if name == "relu" {
-        Activation::Relu
-    } else {
-        Activation::Gelu
     }
 }

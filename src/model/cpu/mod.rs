@@ -4,9 +4,10 @@
 //! they are read, kernels for each instruction set chosen at run time, steps joined so that what
 //! lies between them stays in the cache. The candle encoders say what is computed; these are
 //! compared with them, stage by stage. From the inside out: `simd` (vectors), `kernels` (loops),
-//! `matrix`, `linear` and `shelf` (data), `team` (threads), `attention`, `block`, `fusion`,
+//! `matrix`, `affine`, `packing`, `linear` and `shelf` (data), `team` (threads), `attention`, `block`, `fusion`,
 //! `projection`, `audio` and `text` (the networks).
 
+mod affine;
 mod attention;
 mod audio;
 mod block;
@@ -14,6 +15,7 @@ mod fusion;
 mod kernels;
 mod linear;
 mod matrix;
+mod packing;
 mod projection;
 mod shelf;
 mod simd;

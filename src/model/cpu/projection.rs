@@ -4,9 +4,10 @@ use candle_core::Result;
 use candle_nn::VarBuilder;
 
 use super::super::Precision;
+use super::affine::affine;
 use super::audio::Visit;
 use super::kernels::{Activation, Function, Kernels};
-use super::linear::{Linear, affine};
+use super::linear::Linear;
 use super::matrix::Matrix;
 use super::shelf::Shelf;
 

@@ -292,8 +292,8 @@ impl<W: Write> Write for Hashed<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::affine::Affine;
     use super::super::kernels::Narrowed;
-    use super::super::linear::Affine;
     use super::super::matrix::Matrix;
     use super::*;
 

@@ -7,8 +7,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::super::Precision;
+use super::affine::{Affine, Norm};
 use super::kernels::{Activation, Function, Kernels, Narrowed, bfloat16};
-use super::linear::{Affine, Linear, Norm};
+use super::linear::Linear;
 use super::matrix::Matrix;
 
 /// Rows, inputs and outputs: whole tiles and vectors, and what is left over of each.
