@@ -12,7 +12,7 @@
 //! are removed where they are not what they should be.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -82,8 +82,9 @@ pub(crate) fn put(store: &Path) -> io::Result<()> {
     }
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     let temporary = store.join(format!("{NAME}.new"));
-    fs::write(&temporary, bytes)?;
-    File::open(&temporary)?.sync_all()?;
+    let mut file = File::create(&temporary)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
     fs::rename(temporary, store.join(NAME))
 }
 

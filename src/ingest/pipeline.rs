@@ -28,6 +28,9 @@ use crate::mel::{LogMel, Scratch};
 /// How much is hashed between two looks at whether to stop: a few milliseconds even from a slow disk.
 const HASH_BLOCK_BYTES: usize = 256 << 10;
 
+/// So many files are acknowledged at once: what the library then lacks after a damage is missed.
+const FILES_PER_FLUSH: usize = 500;
+
 /// Everything that a run works on.
 pub(super) struct Job<'a> {
     pub library: &'a Library,
@@ -377,9 +380,13 @@ struct Writer<'a, 'job> {
 
 impl<'job> Writer<'_, 'job> {
     fn run(mut self, messages: Receiver<Message>) -> Result<()> {
-        let mut handled = 0;
+        let (mut handled, mut flushed) = (0, 0);
         for message in messages {
             handled += self.handle(message)?;
+            if handled >= flushed + FILES_PER_FLUSH {
+                self.job.library.flush()?;
+                flushed = handled;
+            }
         }
         self.report.remaining = self.job.files.len() - handled;
         Ok(())

@@ -71,7 +71,8 @@ impl State {
 impl Opened {
     pub(super) fn new(config: sled::Config, files: &Path) -> sled::Result<Opened> {
         let db = config.open()?;
-        let log = File::open(files.join(LOG))?;
+        // Some systems sync only what may be written to.
+        let log = File::options().write(true).open(files.join(LOG))?;
         let refused = OnceLock::new();
         let state = Arc::new(State { config, refused });
         // Without it a write that fails may let others wait; that is all.
