@@ -27,7 +27,7 @@ impl Index {
     /// is damaged in the store is left out; [`Index::assert_valid`] names it.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Storage`]; the index then has no graph, and searches are exact.
+    /// [`crate::Error::Cancelled`], [`crate::Error::Storage`]; the index then has no graph, and searches are exact.
     pub fn build_graph(
         &mut self,
         cancel: &dyn Fn() -> bool,
@@ -65,7 +65,7 @@ impl Index {
     /// before and after, but for the graph's own approximation.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] (the graph before is kept), [`Error::Storage`].
+    /// [`crate::Error::Cancelled`] (the graph before is kept), [`crate::Error::Storage`].
     pub fn compact(
         &mut self,
         cancel: &dyn Fn() -> bool,
