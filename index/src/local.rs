@@ -1,8 +1,8 @@
 //! sled, and nothing but sled: opening, trees of records, atomic batches, errors with the path.
 //!
-//! With [`opened`] the only file that names the crate. sled is a log: what a crash leaves is a prefix of what
-//! was written, cut between transactions, and a transaction may span trees (it "pegs" the log, so
-//! that recovery takes all of its writes or none). Writes reach the disk within
+//! With [`opened`] the only file that names the crate. sled is a log: what a crash leaves is a prefix
+//! of what was written, cut between transactions, and a transaction may span trees (it "pegs" the
+//! log, so that recovery takes all of its writes or none). Writes reach the disk within
 //! [`FLUSH_INTERVAL_MS`] or at [`Local::flush`].
 //!
 //! Every record is stored in a frame ([`crate::frame`]) that says what it is, so that wrong bytes
