@@ -12,22 +12,23 @@ mod adapted;
 mod cache;
 mod catalog;
 mod facets;
+mod files;
 mod filters;
 mod labelled;
 mod marks;
 mod place;
 mod record;
 mod relink;
+mod roots;
 mod settings;
 mod upkeep;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use soundseek_index::{Config, Database, Holder, Index, Space, SpaceSummary, Table};
 
 use crate::embed::Embedder;
@@ -43,7 +44,6 @@ pub use marks::{Marks, Tag, TagError};
 pub use record::{
     ContentHash, Failure, FileRecord, FileState, Moment, SoundEntry, SoundRecord, Stamp,
 };
-use record::{parse_record, path_from_bytes, path_to_bytes};
 pub use relink::Relinked;
 pub use upkeep::{Compacted, Repaired};
 
@@ -270,137 +270,6 @@ impl Library {
         Ok(self.database.remove_space(&space.fingerprint)?)
     }
 
-    /// What is known of one path.
-    ///
-    /// # Errors
-    ///
-    /// When the record is damaged.
-    pub fn file(&self, path: &Path) -> Result<Option<FileRecord>> {
-        read_record(&self.files, path)
-    }
-
-    /// What tells whether files have changed, for all that are known at or below a path. An item is an
-    /// error when its record is damaged.
-    ///
-    /// # Errors
-    ///
-    /// When the path cannot be one of the library's.
-    pub fn states_below(
-        &self,
-        top: &Path,
-    ) -> Result<impl Iterator<Item = Result<(PathBuf, FileState)>> + use<>> {
-        let items = self.files.scan_prefix(&path_to_bytes(top)?);
-        let top = top.to_path_buf();
-        Ok(items.filter_map(move |item| match item {
-            Err(error) => Some(Err(error.into())),
-            Ok((key, bytes)) => {
-                let path = path_from_bytes(&key);
-                // Names of others may begin with the same letters.
-                let below = path.starts_with(&top);
-                below.then(|| parse_record(&path, &bytes).map(|state| (path, state)))
-            }
-        }))
-    }
-
-    /// All files, in the order of their paths.
-    ///
-    /// # Errors
-    ///
-    /// When a record is damaged.
-    pub fn files(&self) -> Result<BTreeMap<PathBuf, FileRecord>> {
-        all_records(&self.files, |_| true).collect()
-    }
-
-    /// The files whose paths are wanted; the records of the others are not even read. An item is an
-    /// error when its record is damaged.
-    pub fn files_where(
-        &self,
-        wanted: impl Fn(&Path) -> bool,
-    ) -> impl Iterator<Item = Result<(PathBuf, FileRecord)>> {
-        all_records(&self.files, wanted)
-    }
-
-    /// How many files are known.
-    ///
-    /// # Errors
-    ///
-    /// When the store is damaged.
-    pub fn file_count(&self) -> Result<usize> {
-        Ok(self.files.len()?)
-    }
-
-    /// True when a file is known at or below a path.
-    ///
-    /// # Errors
-    ///
-    /// When the store is damaged.
-    pub fn has_files_below(&self, top: &Path) -> Result<bool> {
-        for item in self.files.scan_prefix(&path_to_bytes(top)?) {
-            if path_from_bytes(&item?.0).starts_with(top) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Writes what is known of a file whose vectors are stored. Forgets an earlier failure.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn put_file(&self, path: &Path, record: &FileRecord) -> Result<()> {
-        let key = path_to_bytes(path)?;
-        let mut catalog = self.catalog_for_writing();
-        let before = self.file(path)?;
-        self.links.insert(&link_key(&record.content, &key), b"")?;
-        self.files.insert(&key, &serde_json::to_vec(record)?)?;
-        if let Some(catalog) = &mut *catalog {
-            catalog.put(path, record);
-        }
-        if let Some(before) = before.filter(|before| before.content != record.content) {
-            self.links.remove(&link_key(&before.content, &key))?;
-        }
-        self.failures.remove(&key)?;
-        Ok(())
-    }
-
-    /// Forgets a file; true when it was known. Its vectors stay until [`Library::sweep`].
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn forget_file(&self, path: &Path) -> Result<bool> {
-        let key = path_to_bytes(path)?;
-        let mut catalog = self.catalog_for_writing();
-        let Some(record) = self.file(path)? else {
-            return Ok(false);
-        };
-        self.files.remove(&key)?;
-        if let Some(catalog) = &mut *catalog {
-            catalog.forget(path);
-        }
-        self.links.remove(&link_key(&record.content, &key))?;
-        Ok(true)
-    }
-
-    /// The files that hold a content, in the order of their paths.
-    ///
-    /// # Errors
-    ///
-    /// When the store is damaged.
-    pub fn files_of(&self, content: &[u8]) -> Result<Vec<(PathBuf, FileRecord)>> {
-        let mut files = Vec::new();
-        for item in self.links.scan_prefix(content) {
-            let (key, _) = item?;
-            let path = path_from_bytes(&key[content.len()..]);
-            // A link is written before its record and removed after it, so it may stand alone.
-            if let Some(record) = self.file(&path)?.filter(|record| record.content == content) {
-                files.push((path, record));
-            }
-        }
-        Ok(files)
-    }
-
     /// Removes from `index` the vectors of contents that no path holds any more; gives their number.
     /// It is locked for writing only while one is removed.
     ///
@@ -449,155 +318,4 @@ impl Library {
         }
         Ok(swept)
     }
-
-    /// Remembers that a file could not be indexed, and why.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn put_failure(&self, path: &Path, failure: &Failure) -> Result<()> {
-        self.failures
-            .insert(&path_to_bytes(path)?, &serde_json::to_vec(failure)?)?;
-        Ok(())
-    }
-
-    /// Forgets a failure; true when there was one.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn forget_failure(&self, path: &Path) -> Result<bool> {
-        Ok(self.failures.remove(&path_to_bytes(path)?)?)
-    }
-
-    /// The failure that is remembered of one path.
-    ///
-    /// # Errors
-    ///
-    /// When the record is damaged.
-    pub fn failure(&self, path: &Path) -> Result<Option<Failure>> {
-        read_record(&self.failures, path)
-    }
-
-    /// All files that could not be indexed.
-    ///
-    /// # Errors
-    ///
-    /// When a record is damaged.
-    pub fn failures(&self) -> Result<BTreeMap<PathBuf, Failure>> {
-        all_records(&self.failures, |_| true).collect()
-    }
-
-    /// The folders (or single files) that are indexed, in order.
-    ///
-    /// # Errors
-    ///
-    /// When the store is damaged.
-    pub fn roots(&self) -> Result<Vec<PathBuf>> {
-        paths_of(&self.roots)
-    }
-
-    /// Adds a root, whatever others there are: see [`crate::ingest::add_root`].
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn add_root(&self, root: &Path) -> Result<()> {
-        self.roots.insert(&path_to_bytes(root)?, b"")?;
-        Ok(())
-    }
-
-    /// Forgets that a place is a root, and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn remove_root(&self, root: &Path) -> Result<()> {
-        self.roots.remove(&path_to_bytes(root)?)?;
-        Ok(())
-    }
-
-    /// The folders below roots that were seen on a drive of their own, in order.
-    ///
-    /// # Errors
-    ///
-    /// When the store is damaged.
-    pub fn mounts(&self) -> Result<Vec<PathBuf>> {
-        paths_of(&self.mounts)
-    }
-
-    /// Remembers that a folder below a root lies on a drive of its own, so that it is not taken for
-    /// deleted when the drive is unplugged.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn add_mount(&self, folder: &Path) -> Result<()> {
-        self.mounts.insert(&path_to_bytes(folder)?, b"")?;
-        Ok(())
-    }
-
-    /// Forgets that a folder lies on a drive of its own.
-    ///
-    /// # Errors
-    ///
-    /// When the disk refuses.
-    pub fn remove_mount(&self, folder: &Path) -> Result<()> {
-        self.mounts.remove(&path_to_bytes(folder)?)?;
-        Ok(())
-    }
-
-    /// Forgets everything at or below a path: files, failures and roots. Gives the number of files.
-    ///
-    /// # Errors
-    ///
-    /// When another process has the library open, or the disk refuses.
-    pub fn remove_tree(&self, top: &Path) -> Result<usize> {
-        self.claim()?;
-        for root in self.roots()?.iter().filter(|root| root.starts_with(top)) {
-            self.remove_root(root)?;
-        }
-        for mount in self.mounts()?.iter().filter(|path| path.starts_with(top)) {
-            self.remove_mount(mount)?;
-        }
-        for path in self.failures()?.keys().filter(|path| path.starts_with(top)) {
-            self.forget_failure(path)?;
-        }
-        let mut forgotten = 0;
-        for path in self.files()?.keys().filter(|path| path.starts_with(top)) {
-            forgotten += usize::from(self.forget_file(path)?);
-        }
-        Ok(forgotten)
-    }
-}
-
-fn link_key(content: &ContentHash, path: &[u8]) -> Vec<u8> {
-    [content, path].concat()
-}
-
-fn read_record<T: for<'a> Deserialize<'a>>(table: &Table, path: &Path) -> Result<Option<T>> {
-    table
-        .get(&path_to_bytes(path)?)?
-        .map(|bytes| parse_record(path, &bytes))
-        .transpose()
-}
-
-fn paths_of(table: &Table) -> Result<Vec<PathBuf>> {
-    let keys = table
-        .iter()
-        .map(|item| item.map(|(key, _)| path_from_bytes(&key)));
-    Ok(keys.collect::<Result<_, _>>()?)
-}
-
-fn all_records<T: for<'a> Deserialize<'a>>(
-    table: &Table,
-    wanted: impl Fn(&Path) -> bool,
-) -> impl Iterator<Item = Result<(PathBuf, T)>> {
-    table.iter().filter_map(move |item| match item {
-        Err(error) => Some(Err(error.into())),
-        Ok((key, bytes)) => {
-            let path = path_from_bytes(&key);
-            wanted(&path).then(|| parse_record(&path, &bytes).map(|record| (path, record)))
-        }
-    })
 }

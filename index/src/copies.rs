@@ -59,10 +59,10 @@ impl Index {
         self.ready_graph().is_some()
     }
 
-    /// Rebuilds the graph if more than a fifth of its nodes are vectors that are gone, and drops
-    /// what the store holds in copies for vectors that are gone, and writes the copies of codes that a
-    /// damage has cost. Searches give the same results
-    /// before and after, but for the graph's own approximation.
+    /// Rebuilds the graph if more than a fifth of its nodes are vectors that are gone, drops what the
+    /// store holds in copies for vectors that are gone, and writes the copies of codes that a damage
+    /// has cost. Searches give the same results before and after, but for the graph's own
+    /// approximation.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`] (the graph before is kept), [`crate::Error::Storage`].

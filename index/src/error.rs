@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::database::Space;
+use crate::config::Space;
 use crate::holder::Holder;
 use crate::vector::VectorError;
 

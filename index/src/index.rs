@@ -5,7 +5,8 @@
 //! insertion and search must not overlap, checked by the compiler.
 
 use crate::codes::Code;
-use crate::database::{Claim, Config, Space};
+use crate::config::{Config, Space};
+use crate::database::Claim;
 use crate::error::{Error, Result};
 use crate::flat::Flat;
 use crate::graph::Graph;

@@ -36,6 +36,7 @@
 
 mod acknowledged;
 mod codes;
+mod config;
 mod copies;
 mod database;
 mod error;
@@ -70,7 +71,8 @@ mod validity;
 mod vector;
 mod wire;
 
-pub use database::{Config, Database, Space, SpaceSummary};
+pub use config::{Config, Space};
+pub use database::{Database, SpaceSummary};
 pub use error::{Error, Result};
 pub use holder::{Holder, introduce};
 pub use index::{Entry, Index, Progress};
