@@ -16,25 +16,28 @@ static CONFIG: LazyLock<TextConfig> = LazyLock::new(|| {
     model.config().text_config.clone()
 });
 
-fuzz_target!(|input: &[u8]| {
-    let split = input.iter().position(|byte| *byte == 0);
-    let files = match split {
-        Some(at) => vec![("vocab.json", &input[..at]), ("merges.txt", &input[at + 1..])],
-        None => vec![("tokenizer.json", input)],
-    };
-    for (name, bytes) in &files {
-        std::fs::write(FOLDER.path().join(name), bytes).expect("written");
-    }
-    let checkpoint = Checkpoint::Folder(FOLDER.path().to_path_buf());
-    if let Ok(tokenizer) = TextTokenizer::load(&checkpoint, &CONFIG) {
-        for text in ["", "glass breaking", "  Ünï 音\u{0}\u{202e} ", &"a ".repeat(500)] {
-            if let Ok(ids) = tokenizer.encode(text) {
-                assert!(ids.len() <= tokenizer.max_tokens());
-                assert!(ids.iter().all(|id| (*id as usize) < CONFIG.vocab_size));
+fuzz_target!(
+    init: soundseek_fuzz::let_panics_unwind(),
+    |input: &[u8]| {
+        let split = input.iter().position(|byte| *byte == 0);
+        let files = match split {
+            Some(at) => vec![("vocab.json", &input[..at]), ("merges.txt", &input[at + 1..])],
+            None => vec![("tokenizer.json", input)],
+        };
+        for (name, bytes) in &files {
+            std::fs::write(FOLDER.path().join(name), bytes).expect("written");
+        }
+        let checkpoint = Checkpoint::Folder(FOLDER.path().to_path_buf());
+        if let Ok(tokenizer) = TextTokenizer::load(&checkpoint, &CONFIG) {
+            for text in ["", "glass breaking", "  Ünï 音\u{0}\u{202e} ", &"a ".repeat(500)] {
+                if let Ok(ids) = tokenizer.encode(text) {
+                    assert!(ids.len() <= tokenizer.max_tokens());
+                    assert!(ids.iter().all(|id| (*id as usize) < CONFIG.vocab_size));
+                }
             }
         }
+        for (name, _) in files {
+            std::fs::remove_file(FOLDER.path().join(name)).expect("removed");
+        }
     }
-    for (name, _) in files {
-        std::fs::remove_file(FOLDER.path().join(name)).expect("removed");
-    }
-});
+);
