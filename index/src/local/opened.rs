@@ -13,12 +13,16 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::folder::LOG;
 
 /// How soon those that wait for a write learn that one has failed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// After so long what sled was asked to write counts as refused, though nothing says why: it hands over
+/// half a MiB at a time, and what was acknowledged before lies on the disk already.
+const ENDS_WITHIN: Duration = Duration::from_secs(90);
 
 /// An open database. Everything that sled made of it has to be gone before this is.
 pub(super) struct Opened {
@@ -53,8 +57,9 @@ impl State {
     }
 
     /// Waits for the end of what was begun in another thread, or for an error that may keep it from
-    /// ever ending; `None` then.
+    /// ever ending, or for [`ENDS_WITHIN`]; `None` then.
     fn wait<T>(&self, done: &Receiver<T>) -> Option<T> {
+        let begun = Instant::now();
         let mut refused = false;
         loop {
             match done.recv_timeout(LOOK_EVERY) {
@@ -62,7 +67,9 @@ impl State {
                 Err(RecvTimeoutError::Disconnected) => return None,
                 // One more turn, in which it may have learnt of the error by itself.
                 Err(RecvTimeoutError::Timeout) if refused => return None,
-                Err(RecvTimeoutError::Timeout) => refused = self.check().is_err(),
+                Err(RecvTimeoutError::Timeout) => {
+                    refused = begun.elapsed() > ENDS_WITHIN || self.check().is_err();
+                }
             }
         }
     }
@@ -107,7 +114,10 @@ impl Opened {
         let synced = match flushed {
             Some(flushed) => flushed.and_then(|_| Ok(self.log.sync_all()?)),
             None => {
-                let vanished = || sled::Error::Io(std::io::Error::other("the flush did not end"));
+                let vanished = || {
+                    let what = "the disk refuses what was written: the flush does not end";
+                    sled::Error::Io(std::io::Error::other(what))
+                };
                 Err(self.state.check().err().unwrap_or_else(vanished))
             }
         };
