@@ -34,4 +34,5 @@ pub mod playback;
 pub mod search;
 mod search_path;
 pub mod tui;
+mod user_cache;
 pub mod watch;

@@ -132,8 +132,8 @@ impl Index {
 
     /// The cosine similarities, each within 0.01, of `vector` to about `sample` stored vectors (to all
     /// if there are fewer), evenly spread over the entries: against which background does a result
-    /// stand out? An entry with many vectors gives no more of them than the others on average, so
-    /// that hours of one recording are not the whole background.
+    /// stand out? No entry gives more than its share (`sample` by the number of entries, at least one),
+    /// so that hours of one recording are not the whole background.
     ///
     /// # Errors
     /// [`Error::Dimension`](crate::Error::Dimension) for a vector of another length.

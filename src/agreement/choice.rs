@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Measured, Probe, load, measure};
 use crate::model::{Checkpoint, PREPROCESSING_VERSION, Precision, processor};
+use crate::user_cache;
 
 /// How many sounds [`fastest`] compares.
 const SOUNDS_TO_CHOOSE_BY: usize = 32;
@@ -124,9 +125,8 @@ struct Remembered {
 
 impl Memory {
     fn of_this_user() -> Memory {
-        let folders = directories::ProjectDirs::from("", "", "soundseek");
         Memory {
-            file: folders.map(|folders| folders.cache_dir().join("precisions.json")),
+            file: user_cache::place("precisions.json"),
         }
     }
 
@@ -160,17 +160,10 @@ impl Memory {
             texts: choice.texts,
         };
         known.insert(key, remembered);
-        let _ = replace(file, &known);
+        if let Ok(bytes) = serde_json::to_vec(&known) {
+            let _ = user_cache::replace(file, &bytes);
+        }
     }
-}
-
-fn replace(file: &Path, known: &BTreeMap<String, Remembered>) -> Result<()> {
-    let folder: PathBuf = file.parent().unwrap_or(Path::new(".")).into();
-    std::fs::create_dir_all(&folder)?;
-    let new = tempfile::NamedTempFile::new_in(folder)?;
-    std::fs::write(new.path(), serde_json::to_vec(known)?)?;
-    new.persist(file)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 
 use crate::embed::Embedder;
+use crate::user_cache;
 
 /// Changes with the format of the file. The program's version counts, too, since kernels may round
 /// otherwise in another one.
@@ -37,16 +38,8 @@ pub struct KeptTexts {
 impl KeptTexts {
     /// In the user's cache folder; nowhere, if there is none.
     pub fn of_this_user() -> KeptTexts {
-        let folders = directories::ProjectDirs::from("", "", "soundseek");
         KeptTexts {
-            folder: folders.map(|folders| folders.cache_dir().join("texts")),
-        }
-    }
-
-    /// In a folder, which is made when it is needed.
-    pub fn in_folder(folder: PathBuf) -> KeptTexts {
-        KeptTexts {
-            folder: Some(folder),
+            folder: user_cache::place("texts"),
         }
     }
 
@@ -133,14 +126,11 @@ impl KeptFile<'_> {
     }
 
     fn write(&self, vectors: &[Vec<f32>]) -> std::io::Result<()> {
-        fs::create_dir_all(self.folder)?;
         let numbers = vectors.iter().flatten();
         let vectors: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
         let whole = [self.digest(&vectors).as_bytes(), &vectors[..]].concat();
-        let new = tempfile::NamedTempFile::new_in(self.folder)?;
-        fs::write(new.path(), whole)?;
         let path = self.path();
-        new.persist(&path)?;
+        user_cache::replace(&path, &whole)?;
         self.tidy(&path);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Keeping a library in order: giving space back, and getting out of a damaged one what is whole.
 //!
-//! Apart from the rest of the library, because both are done to one that nobody has open.
+//! Apart from the rest of the library, because these work on the store as a whole: compacting and
+//! repairing on one that nobody has open, renewing on one that others go on searching.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};

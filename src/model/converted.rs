@@ -14,12 +14,12 @@ use candle_core::pickle::PthTensors;
 
 use super::LoadError;
 use super::digests::Digests;
+use crate::user_cache;
 
 /// Where the copy of a pickle lies, whether it is there or not; `None` without a cache folder.
 pub(super) fn place(pickle: &Path) -> Option<PathBuf> {
-    let folders = directories::ProjectDirs::from("", "", "soundseek")?;
+    let folder = user_cache::place("converted")?;
     let digest = Digests::of_this_user().digest(pickle).ok()?;
-    let folder = folders.cache_dir().join("converted");
     Some(folder.join(format!("{}.safetensors", digest.to_hex())))
 }
 

@@ -11,6 +11,8 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use crate::user_cache;
+
 use serde::{Deserialize, Serialize};
 
 /// Smaller files are read in a few milliseconds.
@@ -47,9 +49,8 @@ struct Remembered {
 impl Digests {
     /// Those in the user's cache folder.
     pub(super) fn of_this_user() -> Digests {
-        let folders = directories::ProjectDirs::from("", "", "soundseek");
         Digests {
-            file: folders.map(|folders| folders.cache_dir().join("weights.json")),
+            file: user_cache::place("weights.json"),
         }
     }
 
@@ -127,7 +128,7 @@ fn remembered(file: &Path) -> BTreeMap<String, Remembered> {
 }
 
 /// Adds a file to those that are known, in place of the one that has been known for longest if they
-/// are too many. The memory is replaced in one step, so that no other process reads half of it.
+/// are too many.
 fn remember(
     file: &Path,
     mut known: BTreeMap<String, Remembered>,
@@ -150,12 +151,7 @@ fn remember(
         since: since.unwrap_or(0),
     };
     known.insert(name.to_owned(), one);
-    let folder = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let new = tempfile::NamedTempFile::new_in(folder)?;
-    std::fs::write(new.path(), serde_json::to_vec(&known)?)?;
-    new.persist(file)?;
-    Ok(())
+    user_cache::replace(file, &serde_json::to_vec(&known)?)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub use options::{Backend, LoadOptions, ParsePrecisionError, Precision};
 pub use tokens::TextTokenizer;
 
 use crate::mel::{LogMel, MelConfig};
+use crate::user_cache;
 use audio::AudioEncoder;
 use cpu::{AudioTower, Shelf, TextTower};
 use digests::Digests;
@@ -398,8 +399,8 @@ impl ClapModel {
 
     /// Where an encoder's packed layers are kept: for a large checkpoint in the user's cache folder.
     fn shelf(&self, encoder: &str) -> Result<Shelf, LoadError> {
-        let folders = directories::ProjectDirs::from("", "", "soundseek");
-        let Some(folders) = folders.filter(|_| self.weights.worth_keeping()) else {
+        let folder = user_cache::place("packed");
+        let Some(folder) = folder.filter(|_| self.weights.worth_keeping()) else {
             return Ok(Shelf::none());
         };
         let content = format!(
@@ -407,7 +408,6 @@ impl ClapModel {
             self.fingerprint()?,
             self.options.precision
         );
-        let folder = folders.cache_dir().join("packed");
         Ok(Shelf::open(folder, Digests::of_this_user(), &content))
     }
 

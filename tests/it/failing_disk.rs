@@ -5,22 +5,10 @@
 use std::path::Path;
 
 use crate::faulty_disk::{self, Fault, KINDS, Run};
-use crate::support::{Studio, command, stderr};
+use crate::support::{Studio, command, copy, stderr};
 
 const BEFORE: [&str; 2] = ["kick-drum", "siren"];
 const ADDED: [&str; 2] = ["coin", "snare-drum"];
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for item in std::fs::read_dir(from).expect("listed").flatten() {
-        let target = to.join(item.file_name());
-        if item.path().is_dir() {
-            copy(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).expect("copied");
-        }
-    }
-}
 
 #[test]
 fn indexing_on_a_failing_disk_says_so_and_costs_nothing_that_was_there() {

@@ -11,19 +11,7 @@ use soundseek::library::{Library, Marks, Tag};
 use soundseek::search::{SearchOptions, Searcher};
 use tempfile::TempDir;
 
-use crate::support::{embedder, names, text_part};
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("made");
-    for item in std::fs::read_dir(from).expect("listed").flatten() {
-        let target = to.join(item.file_name());
-        if item.path().is_dir() {
-            copy(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).expect("copied");
-        }
-    }
-}
+use crate::support::{copy, embedder, names, text_part};
 
 fn fixture(format: u32) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");

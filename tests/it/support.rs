@@ -155,6 +155,19 @@ pub fn write_wav(path: &Path, sample_rate: u32, samples: &[f32]) -> PathBuf {
     path.to_path_buf()
 }
 
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for item in std::fs::read_dir(from).expect("listed").flatten() {
+        let target = to.join(item.file_name());
+        if item.path().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).expect("copied");
+        }
+    }
+}
+
 /// The names of files, in the order of the hits.
 pub fn names(hits: &[Hit]) -> Vec<String> {
     let name = |hit: &Hit| {
